@@ -1,0 +1,33 @@
+package replay
+
+import (
+	"context"
+
+	"github.com/apache/arrow/go/v17/arrow"
+
+	"github.com/lockstep-data/lockstep/schema"
+)
+
+// Sink takes the rows of a run's outputs. Its place is empty, or its owner said that it may be continued or
+// replaced, before Open.
+//
+// A row passes three states: written (may vanish in a crash), sealed (durable, not visible), published
+// (visible). Epochs count from 1.
+type Sink interface {
+	// Open starts a writer for one output. Several goroutines may open and use writers of their own at once,
+	// also for the same output; each writer is used by one goroutine at a time.
+	Open(ctx context.Context, output string, fields []schema.Field) (Writer, error)
+	// Seal makes everything written since the last epoch durable under that number; no writer is in use
+	// meanwhile. What it returns goes into the checkpoint and comes back in Publish.
+	Seal(ctx context.Context, epoch int64) (sealed []byte, err error)
+	// Publish makes a sealed epoch visible: all of it, once, however often it is called.
+	Publish(ctx context.Context, epoch int64, sealed []byte) error
+	// Close releases what is held; what was not sealed is discarded.
+	Close() error
+}
+
+// Writer takes the rows of one output, from one goroutine.
+type Writer interface {
+	// Write borrows the record. times are its rows' event times in microseconds.
+	Write(ctx context.Context, rec arrow.Record, times []int64) error
+}
