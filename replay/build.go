@@ -1,0 +1,394 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+
+	"github.com/lockstep-data/lockstep/replay/expr"
+	"github.com/lockstep-data/lockstep/replay/sql"
+	"github.com/lockstep-data/lockstep/schema"
+)
+
+// graph is a plan as goroutines: a reader a stream, tasks in stages, routes to the sinks.
+type graph struct {
+	job     *Job
+	shards  int
+	streams map[string]*stream
+	readers map[string]*reader
+	order   []string // stream names, as readers are started
+	tables  map[string]*table
+	tasks   []*task
+	aside   *sides
+	stats   *stats
+	counts  []atomic.Int64 // by output
+	deduped map[string]*[]*task
+}
+
+// flow is rows on their way: where they come from, what is done to them on the way out, what they are then.
+type flow struct {
+	from   func(makeOutlet func(sender int) (outlet, error)) error
+	tasks  []*task // nil: a reader
+	reader *reader
+	steps  []func() (step, error)
+	heavy  bool // whether the steps are worth goroutines of their own
+	origin origin
+	width  int
+}
+
+func buildGraph(ctx context.Context, job *Job) (*graph, error) {
+	g := &graph{
+		job: job, shards: max(job.Parallelism, 1), streams: map[string]*stream{}, readers: map[string]*reader{},
+		tables: map[string]*table{}, counts: make([]atomic.Int64, len(job.Outputs)), deduped: map[string]*[]*task{},
+		aside: &sides{sink: job.Sides, writers: map[string]Writer{}},
+	}
+	g.collect(job.Plan.Root)
+	g.stats = newStats(len(g.order))
+	gate := newGate(len(g.order), job.Align)
+	for i, name := range g.order {
+		in := job.Streams[name]
+		if in == nil {
+			return nil, fmt.Errorf("stream %s has no input", name)
+		}
+		st := &stream{name: name, in: in}
+		g.streams[name] = st
+		g.readers[name] = &reader{
+			stream: st, aside: g.aside, gate: gate, place: i, stats: g.stats,
+			clock: newClock(name, in.Disorder, job.Mode, job.Final, job.Decisions),
+		}
+	}
+	branches := []sql.Node{job.Plan.Root}
+	if u, ok := job.Plan.Root.(*sql.Union); ok {
+		branches = u.Inputs
+	}
+	for _, b := range branches {
+		f, err := g.build(b)
+		if err != nil {
+			return nil, err
+		}
+		if f.tasks == nil && g.shards > 1 {
+			if f, err = g.spread(f); err != nil {
+				return nil, err
+			}
+		}
+		if err := g.toOutputs(ctx, f); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// collect finds the streams that a plan reads, in the order of the query.
+func (g *graph) collect(n sql.Node) {
+	switch n := n.(type) {
+	case *sql.Scan:
+		for _, have := range g.order {
+			if have == n.Stream {
+				return
+			}
+		}
+		g.order = append(g.order, n.Stream)
+	case *sql.Join:
+		g.collect(n.Left)
+		g.collect(n.Right)
+	case *sql.Lookup:
+		g.collect(n.Input)
+	case *sql.Filter:
+		g.collect(n.Input)
+	case *sql.Project:
+		g.collect(n.Input)
+	case *sql.Union:
+		for _, in := range n.Inputs {
+			g.collect(in)
+		}
+	}
+}
+
+func (g *graph) build(n sql.Node) (*flow, error) {
+	switch n := n.(type) {
+	case *sql.Scan:
+		return g.buildScan(n)
+	case *sql.Join:
+		return g.buildJoin(n)
+	case *sql.Filter:
+		f, err := g.build(n.Input)
+		if err != nil {
+			return nil, err
+		}
+		f.add(func() (step, error) { return newFilter(n.Where, g.failures(f.origin)) })
+		return f, nil
+	case *sql.Project:
+		f, err := g.build(n.Input)
+		if err != nil {
+			return nil, err
+		}
+		before := f.origin
+		f.add(func() (step, error) { return newProject(n.Exprs, g.failures(before)) })
+		columns := make([]int, len(n.Exprs))
+		for i, e := range n.Exprs {
+			columns[i] = -1
+			if e.Op == "column" {
+				columns[i] = e.Index
+			}
+		}
+		f.origin = f.origin.through(columns)
+		f.width = len(n.Exprs)
+		return f, nil
+	case *sql.Lookup:
+		return g.buildLookup(n)
+	}
+	return nil, fmt.Errorf("a %T inside a query is not run", n)
+}
+
+func (f *flow) add(make func() (step, error)) { f.steps = append(f.steps, make) }
+
+func (g *graph) failures(from origin) failures {
+	return failures{policy: g.job.OnError, sides: g.aside, from: from}
+}
+
+// through is the origin of a batch made of these columns of one with origin o; -1 is a column of no origin.
+func (o origin) through(columns []int) origin {
+	out := origin{stream: o.stream, columns: make([]int, len(o.stream.in.Source.Fields()))}
+	for i := range out.columns {
+		out.columns[i] = -1
+		for at, c := range columns {
+			if c >= 0 && (o.columns == nil && c == i || o.columns != nil && o.columns[i] == c) {
+				out.columns[i] = at
+				break
+			}
+		}
+	}
+	return out
+}
+
+func (g *graph) buildScan(n *sql.Scan) (*flow, error) {
+	st := g.streams[n.Stream]
+	r := g.readers[n.Stream]
+	f := &flow{reader: r, origin: origin{stream: st}}
+	f.from = func(make func(int) (outlet, error)) error {
+		o, err := make(0)
+		r.out = append(r.out, o)
+		return err
+	}
+	if len(st.in.ID) > 0 {
+		if err := g.dedupe(f, st); err != nil {
+			return nil, err
+		}
+	}
+	columns := make([]int, len(n.Columns))
+	for i, c := range n.Columns {
+		columns[i] = st.in.Columns[c]
+		if columns[i] < 0 {
+			return nil, fmt.Errorf("stream %s: column %d is used but not read", n.Stream, c)
+		}
+	}
+	f.add(func() (step, error) { return &picker{columns}, nil })
+	f.origin = f.origin.through(columns)
+	f.width = len(columns)
+	if n.Filter != nil {
+		o := f.origin
+		f.add(func() (step, error) { return newFilter(n.Filter, g.failures(o)) })
+	}
+	return f, nil
+}
+
+// dedupe puts the stage that judges duplicates behind a stream's reader; all scans of the stream share it.
+func (g *graph) dedupe(f *flow, st *stream) error {
+	if have := g.deduped[st.name]; have != nil {
+		f.fromTasks(*have)
+		return nil
+	}
+	var ids []*expr.Node
+	fields := st.in.Source.Fields()
+	for _, c := range st.in.ID {
+		ids = append(ids, expr.Column(c, fields[c].Name, fields[c].Type))
+	}
+	tasks := g.stage(func() (operator, error) { return newDedupe(st, g.aside), nil })
+	if tasks == nil {
+		return fmt.Errorf("stream %s: no stage", st.name)
+	}
+	if err := g.connect(f, tasks, 0, ids); err != nil {
+		return err
+	}
+	g.deduped[st.name] = &tasks
+	f.fromTasks(tasks)
+	return nil
+}
+
+func (f *flow) fromTasks(tasks []*task) {
+	f.tasks, f.reader, f.steps, f.heavy = tasks, nil, nil, false
+	f.from = func(make func(int) (outlet, error)) error {
+		for i, t := range tasks {
+			o, err := make(i)
+			if err != nil {
+				return err
+			}
+			t.out = append(t.out, o)
+		}
+		return nil
+	}
+}
+
+// stage starts as many tasks as there are shards.
+func (g *graph) stage(op func() (operator, error)) []*task {
+	var tasks []*task
+	for range g.shards {
+		o, err := op()
+		if err != nil {
+			return nil
+		}
+		t := &task{op: o, in: make(chan message, 4), stats: g.stats}
+		tasks = append(tasks, t)
+		g.tasks = append(g.tasks, t)
+	}
+	return tasks
+}
+
+// connect sends a flow's rows to the tasks of a stage, by key or in turn.
+func (g *graph) connect(f *flow, to []*task, port int, keys []*expr.Node) error {
+	return f.from(func(int) (outlet, error) {
+		x := &exchange{to: to, port: port, fail: g.failures(f.origin)}
+		for _, t := range to {
+			x.sender = t.addSender(port)
+		}
+		var err error
+		if x.steps, err = makeSteps(f.steps); err != nil {
+			return nil, err
+		}
+		if keys != nil {
+			x.keys, err = expr.Compile(keys...)
+		}
+		return x, err
+	})
+}
+
+func makeSteps(factories []func() (step, error)) ([]step, error) {
+	var steps []step
+	for _, make := range factories {
+		s, err := make()
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, s)
+	}
+	return steps, nil
+}
+
+// spread gives a reader's rows to several goroutines, batch by batch, before the work on them begins.
+func (g *graph) spread(f *flow) (*flow, error) {
+	tasks := g.stage(func() (operator, error) { return &pass{w: NoTime}, nil })
+	bare := *f
+	bare.steps = nil
+	if err := g.connect(&bare, tasks, 0, nil); err != nil {
+		return nil, err
+	}
+	out := *f
+	out.fromTasks(tasks)
+	out.steps = f.steps
+	return &out, nil
+}
+
+func (g *graph) buildJoin(n *sql.Join) (*flow, error) {
+	left, err := g.build(n.Left)
+	if err != nil {
+		return nil, err
+	}
+	right, err := g.build(n.Right)
+	if err != nil {
+		return nil, err
+	}
+	var broken error
+	tasks := g.stage(func() (operator, error) {
+		j, err := newJoin(n, g.failures(left.origin), g.aside, [2]origin{left.origin, right.origin})
+		broken = err
+		return j, err
+	})
+	if broken != nil {
+		return nil, broken
+	}
+	for port, side := range []*flow{left, right} {
+		if side.heavy && side.tasks == nil && g.shards > 1 {
+			if side, err = g.spread(side); err != nil {
+				return nil, err
+			}
+		}
+		keys := n.LeftKeys
+		if port == 1 {
+			keys = n.RightKeys
+		}
+		if err := g.connect(side, tasks, port, keys); err != nil {
+			return nil, err
+		}
+	}
+	out := &flow{origin: left.origin.through(leftOnly(n.Output, left.width)), width: len(n.Output)}
+	out.fromTasks(tasks)
+	return out, nil
+}
+
+// leftOnly masks the columns that are not the left's.
+func leftOnly(output []int, width int) []int {
+	out := make([]int, len(output))
+	for i, c := range output {
+		out[i] = c
+		if c >= width {
+			out[i] = -1
+		}
+	}
+	return out
+}
+
+func (g *graph) buildLookup(n *sql.Lookup) (*flow, error) {
+	f, err := g.build(n.Input)
+	if err != nil {
+		return nil, err
+	}
+	in := g.job.Tables[n.Table]
+	if in == nil {
+		return nil, fmt.Errorf("table %s has no input", n.Table)
+	}
+	t := g.tables[n.Table]
+	if t == nil {
+		if t, err = newTable(n.Table, in); err != nil {
+			return nil, err
+		}
+		g.tables[n.Table] = t
+	}
+	before := f.origin
+	f.add(func() (step, error) { return newLookup(n, t, in, g.failures(before)) })
+	f.origin = f.origin.through(leftOnly(n.Output, f.width))
+	f.width, f.heavy = len(n.Output), true
+	return f, nil
+}
+
+func (g *graph) toOutputs(ctx context.Context, f *flow) error {
+	fields := g.job.Plan.Fields
+	sc := schema.ArrowSchema(fields)
+	record := func(b *batch) arrow.Record { return array.NewRecord(sc, b.cols, int64(b.rows())) }
+	return f.from(func(int) (outlet, error) {
+		x := &routes{stats: g.stats}
+		var err error
+		if x.steps, err = makeSteps(f.steps); err != nil {
+			return nil, err
+		}
+		for i, out := range g.job.Outputs {
+			r := route{count: &g.counts[i], record: record, fail: g.failures(f.origin)}
+			if out.Where != nil {
+				if r.where, err = expr.Compile(out.Where); err != nil {
+					return nil, err
+				}
+			}
+			for _, t := range out.Targets {
+				w, err := t.Sink.Open(ctx, t.Name, fields)
+				if err != nil {
+					return nil, err
+				}
+				r.writers = append(r.writers, w)
+			}
+			x.outputs = append(x.outputs, r)
+		}
+		return x, nil
+	})
+}

@@ -1,0 +1,166 @@
+package replay
+
+import "fmt"
+
+// Decision is what no row of the log says: that a run went on without a lane. It is written down so that every
+// later run over the same input decides alike.
+type Decision struct {
+	Stream string `json:"stream"`
+	Lane   string `json:"lane"`
+	// Kind is "idle" (the lane had no row for the stream's idle time) or "opened" (the lane appeared while
+	// the stream was being read).
+	Kind string `json:"kind"`
+	// Position is the lane's next position when it was decided: the first row that the decision may make late.
+	Position int64 `json:"position"`
+	// Floor is the stream's watermark when the lane's next row came: earlier rows from Position on are late.
+	// EndOfTime while no row has come.
+	Floor int64 `json:"floor"`
+}
+
+// clock keeps one stream's time: per lane what was seen, over all lanes the watermark. One goroutine uses it.
+type clock struct {
+	stream   string
+	disorder int64
+	batch    bool // nothing is late, and only floors move the watermark
+	final    bool // a lane that ended holds nothing back
+	lanes    []*laneClock
+	planned  map[string][]Decision // of an earlier run, by lane, in order of position
+	taken    []*Decision
+	w        int64
+}
+
+type laneClock struct {
+	name  string
+	max   int64 // newest event time, NoTime before the first
+	floor int64 // rows before it are late by a decision
+	next  int64 // next position
+	ended bool
+	idle  *Decision // set while the lane is left out
+	plan  []Decision
+}
+
+func newClock(stream string, disorder int64, mode Mode, final bool, decisions []Decision) *clock {
+	c := &clock{stream: stream, disorder: disorder, batch: mode == Batch, final: final, w: NoTime, planned: map[string][]Decision{}}
+	for _, d := range decisions {
+		if d.Stream == stream {
+			c.planned[d.Lane] = append(c.planned[d.Lane], d)
+		}
+	}
+	return c
+}
+
+// addLane makes room for a lane. One that appears after the start is a decision: its rows behind the watermark
+// of that moment are late.
+func (c *clock) addLane(name string, later bool) {
+	l := &laneClock{name: name, max: NoTime, floor: NoTime, plan: c.planned[name]}
+	c.lanes = append(c.lanes, l)
+	if later && len(l.plan) == 0 && !c.batch {
+		l.idle = c.decide(l, "opened")
+	}
+	c.replayPlan(l)
+}
+
+func (c *clock) decide(l *laneClock, kind string) *Decision {
+	d := &Decision{Stream: c.stream, Lane: l.name, Kind: kind, Position: l.next, Floor: EndOfTime}
+	c.taken = append(c.taken, d)
+	return d
+}
+
+// setIdle leaves a lane out of the watermark until its next row.
+func (c *clock) setIdle(lane int) {
+	if l := c.lanes[lane]; l.idle == nil && len(l.plan) == 0 {
+		l.idle = c.decide(l, "idle")
+	}
+}
+
+// replayPlan takes up an earlier run's decision once the lane has reached its position.
+func (c *clock) replayPlan(l *laneClock) {
+	if len(l.plan) > 0 && l.plan[0].Position <= l.next && l.idle == nil {
+		d := l.plan[0]
+		l.plan = l.plan[1:]
+		l.idle = &d
+		c.taken = append(c.taken, l.idle)
+	}
+}
+
+// row judges a row by its lane's past alone, and counts it. A positive lateness is how many microseconds the row
+// is too late; such a row counts for nothing.
+func (c *clock) row(lane int, position, t int64) (lateness int64, why string) {
+	l := c.lanes[lane]
+	if l.idle != nil || len(l.plan) > 0 {
+		l.next = position
+		c.replayPlan(l)
+		if d := l.idle; d != nil && position >= d.Position {
+			if d.Floor == EndOfTime {
+				d.Floor = c.w // the lane wakes; what was decided without it stands
+			}
+			l.floor = max(l.floor, d.Floor)
+			l.idle = nil
+		}
+	}
+	if c.batch {
+		return 0, ""
+	}
+	if bound := shift(l.max, -c.disorder); t < bound {
+		return bound - t, fmt.Sprintf("behind the newest row of its partition by more than the disorder of %s", microsText(c.disorder))
+	}
+	if t < l.floor {
+		return l.floor - t, "its partition was left out until this row, and the watermark has passed it"
+	}
+	if t > l.max {
+		l.max = t
+	}
+	return 0, ""
+}
+
+// block ends the reading of a block: the lane's position, its end, the source's promise.
+func (c *clock) block(lane int, next int64, ended bool, floor int64) {
+	if lane >= 0 && lane < len(c.lanes) {
+		l := c.lanes[lane]
+		l.next = max(l.next, next)
+		l.ended = l.ended || ended
+		c.replayPlan(l)
+	}
+	if c.batch {
+		c.w = max(c.w, floor)
+		return
+	}
+	w := int64(EndOfTime)
+	for _, l := range c.lanes {
+		w = min(w, c.holds(l))
+	}
+	if len(c.lanes) == 0 || (w == EndOfTime && !c.allEnded()) {
+		return // every lane is left out: nothing says how far time has come
+	}
+	c.w = max(c.w, w)
+}
+
+func (c *clock) allEnded() bool {
+	for _, l := range c.lanes {
+		if !l.ended {
+			return false
+		}
+	}
+	return true
+}
+
+// holds is the earliest time that the lane may still bring.
+func (c *clock) holds(l *laneClock) int64 {
+	switch {
+	case l.ended && c.final:
+		return EndOfTime
+	case l.idle != nil:
+		return l.idle.Floor
+	default:
+		return max(shift(l.max, -c.disorder), l.floor)
+	}
+}
+
+// decisions are those taken and replayed, in the order in which that happened.
+func (c *clock) decisions() []Decision {
+	out := make([]Decision, len(c.taken))
+	for i, d := range c.taken {
+		out[i] = *d
+	}
+	return out
+}

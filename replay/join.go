@@ -1,0 +1,321 @@
+package replay
+
+import (
+	"context"
+
+	"github.com/apache/arrow/go/v17/arrow"
+
+	"github.com/lockstep-data/lockstep/replay/expr"
+	"github.com/lockstep-data/lockstep/replay/sql"
+	"github.com/lockstep-data/lockstep/replay/state"
+	"github.com/lockstep-data/lockstep/schema"
+)
+
+// join joins two streams on equal keys within lo <= right.time - left.time <= hi, for one shard of the keys.
+//
+// Either side's rows are held until the other side's watermark says that no partner can come any more. A pair
+// leaves as soon as both rows are there (neither can change: late rows and duplicates were taken out before); a
+// left row without a partner leaves when its window closes. Rows that leave have the left row's time.
+type join struct {
+	node  *sql.Join
+	sides [2]*state.Store // left, right
+	w     [2]int64
+	// swept is the time before which all left rows are decided and unmatched ones have left.
+	swept int64
+	step  int64 // how far swept lags behind what it could be, to save passes over a bucket
+	split int   // how many columns the left has
+	on    *residual
+	fail  failures
+	froms [2]origin
+	aside *sides
+
+	// pairs on their way out
+	left, right []state.Ref
+	times       []int64
+	pinned      [2][]uint32
+	// scratch
+	found   []int32
+	entries []state.Entry
+	hit     []bool
+	keep    []int32
+}
+
+// residual is the part of a join's condition that is neither key nor band.
+type residual struct {
+	where   *expr.Program
+	columns []int // of left followed by right, in the order the program has them
+}
+
+func newResidual(on *expr.Node, width int) (*residual, error) {
+	if on == nil {
+		return nil, nil
+	}
+	to := make([]int, width)
+	used := make([]bool, width)
+	on.Columns(func(i int) { used[i] = true })
+	r := &residual{}
+	for i, u := range used {
+		if u {
+			to[i] = len(r.columns)
+			r.columns = append(r.columns, i)
+		}
+	}
+	var err error
+	r.where, err = expr.Compile(on.Remap(to))
+	return r, err
+}
+
+func arrowTypes(fields []schema.Field) []arrow.DataType {
+	out := make([]arrow.DataType, len(fields))
+	for i, f := range fields {
+		out[i] = f.Type.Arrow()
+	}
+	return out
+}
+
+func newJoin(node *sql.Join, fail failures, aside *sides, froms [2]origin) (*join, error) {
+	lf, rf := node.Left.Fields(), node.Right.Fields()
+	// A probe touches every bucket that the band reaches; a bucket is dropped as a whole. A width of half the
+	// band holds a quarter more than needed and probes three buckets at most.
+	width := max((node.Hi-node.Lo)/2, 1_000_000)
+	j := &join{
+		node: node, split: len(lf), fail: fail, froms: froms, aside: aside, step: width / 16,
+		w: [2]int64{NoTime, NoTime}, swept: NoTime,
+	}
+	j.sides[0] = state.NewStore(width, arrowTypes(lf), len(node.LeftKeys))
+	j.sides[1] = state.NewStore(width, arrowTypes(rf), len(node.RightKeys))
+	var err error
+	j.on, err = newResidual(node.On, len(lf)+len(rf))
+	return j, err
+}
+
+// process takes rows of one side. Rows in nulls have a NULL in their key: they have no partner.
+func (j *join) process(ctx context.Context, m *message) error {
+	side := m.port
+	own, other := j.sides[side], j.sides[1-side]
+	seg := own.Add(m.views, m.keys, m.b.times, m.b.parts, m.b.offsets, m.bytes)
+	j.pinned[side] = append(j.pinned[side], seg)
+	lo, hi := j.node.Lo, j.node.Hi
+	if side == 1 {
+		lo, hi = -hi, -lo
+	}
+	j.found, j.entries = other.Probe(m.rows, m.hashes, m.b.times, lo, hi, j.found[:0], j.entries[:0])
+	k := 0
+	for i, r := range j.found {
+		if other.SameKey(j.entries[i], m.keys, int(r)) {
+			j.found[k], j.entries[k] = r, j.entries[i]
+			k++
+		}
+	}
+	j.found, j.entries = j.found[:k], j.entries[:k]
+	first := len(j.times)
+	for i, r := range j.found {
+		mine, theirs := state.Ref{Segment: seg, Row: uint32(r)}, j.entries[i].Ref()
+		if side == 0 {
+			j.pair(mine, theirs, m.b.times[r])
+		} else {
+			j.pair(theirs, mine, j.entries[i].Time())
+		}
+	}
+	if j.on != nil {
+		if err := j.check(ctx, first); err != nil {
+			return err
+		}
+	}
+	j.hit = resize(j.hit, m.b.rows())
+	clear(j.hit)
+	for i, r := range j.found {
+		j.hit[r] = true
+		j.entries[i].Mark()
+	}
+	// A row that no partner can reach any more is decided here and not held.
+	closed := shift(j.w[1], -j.node.Hi)
+	if side == 1 {
+		closed = shift(j.w[0], j.node.Lo)
+	}
+	outer := side == 0 && j.node.Kind == sql.Left
+	j.keep = j.keep[:0]
+	for _, r := range m.rows {
+		if m.b.times[r] >= closed {
+			j.keep = append(j.keep, r)
+		} else if outer && !j.hit[r] {
+			j.pair(state.Ref{Segment: seg, Row: uint32(r)}, state.Ref{Segment: state.NoSegment}, m.b.times[r])
+		}
+	}
+	if outer {
+		for _, r := range m.nulls {
+			j.pair(state.Ref{Segment: seg, Row: uint32(r)}, state.Ref{Segment: state.NoSegment}, m.b.times[r])
+		}
+	}
+	own.Insert(seg, j.keep, m.hashes, j.hit)
+	return nil
+}
+
+func (j *join) pair(left, right state.Ref, t int64) {
+	j.left = append(j.left, left)
+	j.right = append(j.right, right)
+	j.times = append(j.times, t)
+}
+
+// check drops the pairs from first on for which the rest of the condition is not TRUE, from found and entries too.
+func (j *join) check(ctx context.Context, first int) error {
+	left, right := j.left[first:], j.right[first:]
+	if len(left) == 0 {
+		return nil
+	}
+	cand := &batch{times: j.times[first:]}
+	for _, c := range j.on.columns {
+		a, err := j.column(c, left, right)
+		if err != nil {
+			return err
+		}
+		cand.cols = append(cand.cols, a)
+	}
+	ok, failed, err := j.on.where.EvalBool(cand.cols, len(left), nil)
+	if err != nil {
+		return err
+	}
+	if len(failed) > 0 && j.fail.policy == RejectOnError {
+		// The pair is what has no answer; what is set aside is its left row.
+		whole := &batch{times: cand.times}
+		for c := range j.split {
+			a, err := j.column(c, left, right)
+			if err != nil {
+				return err
+			}
+			whole.cols = append(whole.cols, a)
+		}
+		cand = whole
+	}
+	if _, err := j.fail.settle(ctx, cand, failed); err != nil {
+		return err
+	}
+	for i, k := range ok {
+		left[i], right[i] = left[k], right[k]
+		j.times[first+i] = j.times[first+int(k)]
+		j.found[i], j.entries[i] = j.found[k], j.entries[k]
+	}
+	n := len(ok)
+	j.left, j.right, j.times = j.left[:first+n], j.right[:first+n], j.times[:first+n]
+	j.found, j.entries = j.found[:n], j.entries[:n]
+	return nil
+}
+
+func (j *join) column(c int, left, right []state.Ref) (arrow.Array, error) {
+	if c < j.split {
+		return state.Gather(j.sides[0].Type(c), j.sides[0].Column(c), left)
+	}
+	c -= j.split
+	return state.Gather(j.sides[1].Type(c), j.sides[1].Column(c), right)
+}
+
+func (j *join) advance(port int, w int64) { j.w[port] = max(j.w[port], w) }
+
+// settle decides what the watermarks allow. Unless all is asked for, small progress is left for later.
+func (j *join) settle(ctx context.Context, all bool, out emit) error {
+	closed := shift(j.w[1], -j.node.Hi)
+	if closed > j.swept && (all || j.swept == NoTime || closed == EndOfTime || closed-j.swept >= j.step) {
+		if j.node.Kind == sql.Left {
+			j.sides[0].Sweep(closed, func(e state.Entry) {
+				j.pair(e.Ref(), state.Ref{Segment: state.NoSegment}, e.Time())
+			})
+		}
+		j.swept = closed
+	}
+	gone := shift(j.w[0], j.node.Lo)
+	if j.sides[0].Expires(j.swept) || j.sides[1].Expires(gone) {
+		if err := j.flush(ctx, out); err != nil {
+			return err
+		}
+		j.sides[0].Expire(j.swept)
+		j.sides[1].Expire(gone)
+	}
+	return nil
+}
+
+func (j *join) pending() int { return len(j.times) }
+
+// flush sends out the pairs found so far.
+func (j *join) flush(ctx context.Context, out emit) error {
+	for from := 0; from < len(j.times); from += batchRows {
+		to := min(from+batchRows, len(j.times))
+		b := &batch{times: append([]int64(nil), j.times[from:to]...), cols: make([]arrow.Array, len(j.node.Output))}
+		for i, c := range j.node.Output {
+			a, err := j.column(c, j.left[from:to], j.right[from:to])
+			if err != nil {
+				return err
+			}
+			b.cols[i] = a
+		}
+		if err := out(ctx, b); err != nil {
+			return err
+		}
+	}
+	j.left, j.right, j.times = j.left[:0], j.right[:0], j.times[:0]
+	for side, segs := range j.pinned {
+		for _, s := range segs {
+			j.sides[side].Unpin(s)
+		}
+		j.pinned[side] = segs[:0]
+	}
+	return nil
+}
+
+// watermark is the time that no row still to leave is earlier than; right after flush.
+func (j *join) watermark() int64 { return min(j.w[0], j.swept) }
+
+// end sets aside the rows that have no partner yet and could still get one.
+func (j *join) end(ctx context.Context) error {
+	live := [2]int64{j.swept, shift(j.w[0], j.node.Lo)}
+	for side, store := range j.sides {
+		until := shift(j.w[1], -j.node.Hi)
+		if side == 1 {
+			until = live[1]
+		}
+		var refs []state.Ref
+		store.Sweep(EndOfTime, func(e state.Entry) {
+			if e.Time() >= until {
+				refs = append(refs, e.Ref())
+			}
+		})
+		if err := undecided(ctx, j.aside, j.froms[side], store, refs, "its window in a join is still open"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j *join) held() (rows, bytes int64) {
+	return int64(j.sides[0].Rows() + j.sides[1].Rows()), j.sides[0].Bytes() + j.sides[1].Bytes()
+}
+
+// undecided writes held rows to their stream's undecided output.
+func undecided(ctx context.Context, aside *sides, from origin, store *state.Store, refs []state.Ref, why string) error {
+	if len(refs) == 0 {
+		return nil
+	}
+	from.stream.count.undecided.Add(int64(len(refs)))
+	b, err := held(store, refs)
+	if err != nil {
+		return err
+	}
+	return aside.write(ctx, sideUndecided, from, b, allRows(len(refs)), setAside{reasons: repeat(len(refs), "%s", why)})
+}
+
+// held copies rows out of a store.
+func held(store *state.Store, refs []state.Ref) (*batch, error) {
+	b := &batch{}
+	for c := range store.Width() {
+		a, err := state.Gather(store.Type(c), store.Column(c), refs)
+		if err != nil {
+			return nil, err
+		}
+		b.cols = append(b.cols, a)
+	}
+	for _, r := range refs {
+		part, off := store.Position(r)
+		b.times = append(b.times, store.TimeOf(r))
+		b.parts, b.offsets = append(b.parts, part), append(b.offsets, off)
+	}
+	return b, nil
+}

@@ -1,0 +1,198 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+
+	"github.com/lockstep-data/lockstep/replay/state"
+)
+
+// stream is one stream of a run.
+type stream struct {
+	name  string
+	in    *StreamInput
+	count counts
+}
+
+// reader is the goroutine of one stream: it pulls blocks, sets aside what is rejected or late, and passes the
+// rest on. A stream that a query names twice has one reader with two ways out.
+type reader struct {
+	stream *stream
+	clock  *clock
+	out    []outlet
+	aside  *sides
+	gate   *gate
+	place  int // in the gate
+	stats  *stats
+	lanes  []Lane
+}
+
+func (r *reader) run(ctx context.Context) error {
+	src := r.stream.in.Source
+	r.lanes = append(r.lanes, src.Lanes()...)
+	for _, l := range r.lanes {
+		r.clock.addLane(l.Name, false)
+	}
+	sent := int64(NoTime)
+	for {
+		if err := r.gate.wait(ctx, r.place); err != nil {
+			return err
+		}
+		blk, err := src.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("stream %s: %w", r.stream.name, err)
+		}
+		if err := r.block(ctx, &blk); err != nil {
+			return err
+		}
+		if w := r.clock.w; w > sent {
+			sent = w
+			for _, o := range r.out {
+				if err := o.advance(ctx, w); err != nil {
+					return err
+				}
+			}
+		}
+		r.gate.at(r.place, sent)
+		r.stats.watermark(r.place, sent)
+	}
+	r.gate.at(r.place, EndOfTime)
+	w := r.clock.w
+	if r.clock.final || r.clock.batch {
+		w = EndOfTime
+	}
+	for _, o := range r.out {
+		if err := o.end(ctx, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reader) block(ctx context.Context, blk *Block) error {
+	if blk.Opened != nil {
+		r.lanes = append(r.lanes, *blk.Opened)
+		r.clock.addLane(blk.Opened.Name, true)
+	}
+	if len(blk.Bad) > 0 {
+		r.stream.count.rows.Add(int64(len(blk.Bad)))
+		r.stream.count.rejected.Add(int64(len(blk.Bad)))
+		r.stats.in.Add(int64(len(blk.Bad)))
+		if err := r.aside.writeBad(ctx, r.stream, blk.Bad); err != nil {
+			return err
+		}
+	}
+	if blk.Record != nil && blk.Record.NumRows() > 0 {
+		b, err := r.judge(ctx, blk)
+		if err != nil {
+			return err
+		}
+		if b != nil && b.rows() > 0 {
+			for _, o := range r.out {
+				if err := o.send(ctx, b); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if blk.Idle {
+		r.clock.setIdle(blk.Lane)
+	}
+	r.clock.block(blk.Lane, blk.Next, blk.Ended, blk.Floor)
+	return nil
+}
+
+// judge gives the rows of a block that are to be processed: those with a time one can believe that are not late.
+func (r *reader) judge(ctx context.Context, blk *Block) (*batch, error) {
+	rec, in := blk.Record, r.stream.in
+	n := int(rec.NumRows())
+	r.stream.count.rows.Add(int64(n))
+	r.stats.in.Add(int64(n))
+	times := state.View(rec.Column(in.Time))
+	b := &batch{cols: rec.Columns(), times: make([]int64, n), parts: blk.Partitions, offsets: blk.Offsets}
+	if b.parts == nil && b.offsets != nil {
+		b.parts = r.lanePartitions(blk.Lane, n)
+	}
+	var late, rejected []int32
+	var lateAbout, rejectedAbout setAside
+	first, last := int64(EndOfTime), int64(NoTime)
+	for i := range n {
+		broker := int64(NoTime)
+		if blk.BrokerTimes != nil {
+			broker = blk.BrokerTimes[i]
+		}
+		if times.Null(i) {
+			rejected = append(rejected, int32(i))
+			rejectedAbout.reasons = append(rejectedAbout.reasons, "no event time")
+			rejectedAbout.brokers = append(rejectedAbout.brokers, broker)
+			b.times[i] = NoTime
+			continue
+		}
+		t := times.Int64(i)
+		b.times[i] = t
+		if broker != NoTime && t > broker+in.Ahead {
+			rejected = append(rejected, int32(i))
+			rejectedAbout.reasons = append(rejectedAbout.reasons, fmt.Sprintf("event time %s is more than %s ahead of the broker's %s", timeText(t), microsText(in.Ahead), timeText(broker)))
+			rejectedAbout.brokers = append(rejectedAbout.brokers, broker)
+			continue
+		}
+		position := int64(i)
+		if blk.Offsets != nil {
+			position = blk.Offsets[i]
+		}
+		if lateness, why := r.clock.row(blk.Lane, position, t); lateness > 0 {
+			late = append(late, int32(i))
+			lateAbout.reasons = append(lateAbout.reasons, why)
+			lateAbout.lateness = append(lateAbout.lateness, lateness)
+			lateAbout.brokers = append(lateAbout.brokers, broker)
+			continue
+		}
+		first, last = min(first, t), max(last, t)
+	}
+	r.stats.seen(first, last)
+	if len(late)+len(rejected) == 0 {
+		return b, nil
+	}
+	from := origin{stream: r.stream}
+	r.stream.count.late.Add(int64(len(late)))
+	r.stream.count.rejected.Add(int64(len(rejected)))
+	if err := r.aside.write(ctx, sideLate, from, b, late, lateAbout); err != nil {
+		return nil, err
+	}
+	if err := r.aside.write(ctx, sideRejected, from, b, rejected, rejectedAbout); err != nil {
+		return nil, err
+	}
+	drop := merge(late, rejected)
+	return b.take(without(n, drop))
+}
+
+func (r *reader) lanePartitions(lane, n int) []int32 {
+	if lane >= len(r.lanes) || r.lanes[lane].Partition < 0 {
+		return nil
+	}
+	out := make([]int32, n)
+	for i := range out {
+		out[i] = r.lanes[lane].Partition
+	}
+	return out
+}
+
+// merge joins two ascending lists.
+func merge(a, b []int32) []int32 {
+	out := make([]int32, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if a[0] < b[0] {
+			out, a = append(out, a[0]), a[1:]
+		} else {
+			out, b = append(out, b[0]), b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
+}
+

@@ -1,0 +1,365 @@
+package state
+
+import (
+	"bytes"
+	"math"
+	"math/bits"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/bitutil"
+	"github.com/apache/arrow/go/v17/arrow/decimal128"
+	"github.com/zeebo/xxh3"
+)
+
+// layout is how a column's values lie in memory; what they mean does not matter to copying.
+type layout uint8
+
+const (
+	layoutNull layout = iota
+	layoutBit
+	layout2
+	layout4
+	layout8
+	layout16
+	layoutBytes
+	layoutList // lists and maps
+	layoutStruct
+)
+
+// Column is a view of an Arrow array with its buffers at hand. It borrows the array's memory.
+type Column struct {
+	layout  layout
+	float   uint8 // 4 or 8 when the values are floating point, whose equality is not that of their bits
+	valid   []byte
+	offset  int // of bit buffers, in bits
+	n       int
+	bits    []byte
+	v2      []int16
+	v4      []int32
+	v8      []int64
+	v16     []decimal128.Num
+	offsets []int32
+	data    []byte
+	kids    []Column // a list's one child, unsliced; a struct's fields
+	dt      arrow.DataType
+}
+
+// View makes a Column of an array of any type that schema.Type has.
+func View(a arrow.Array) Column {
+	d := a.Data()
+	n, off := d.Len(), d.Offset()
+	c := Column{n: n, offset: off, dt: a.DataType()}
+	buf := d.Buffers()
+	if len(buf) > 0 && buf[0] != nil && a.NullN() > 0 {
+		c.valid = buf[0].Bytes()
+	}
+	raw := func(i int) []byte {
+		if i >= len(buf) || buf[i] == nil {
+			return nil
+		}
+		return buf[i].Bytes()
+	}
+	switch dt := a.DataType().(type) {
+	case *arrow.NullType:
+		c.layout = layoutNull
+	case *arrow.BooleanType:
+		c.layout, c.bits = layoutBit, raw(1)
+	case *arrow.StringType, *arrow.BinaryType:
+		c.layout, c.data = layoutBytes, raw(2)
+		c.offsets = offsetsOf(raw(1), off, n)
+	case *arrow.ListType, *arrow.MapType:
+		c.layout = layoutList
+		c.offsets = offsetsOf(raw(1), off, n)
+		c.kids = []Column{View(array.MakeFromData(d.Children()[0]))}
+	case *arrow.StructType:
+		c.layout = layoutStruct
+		s := a.(*array.Struct)
+		for i := 0; i < s.NumField(); i++ {
+			c.kids = append(c.kids, View(s.Field(i)))
+		}
+	case arrow.FixedWidthDataType:
+		switch dt.BitWidth() {
+		case 16:
+			c.layout, c.v2 = layout2, window(arrow.Int16Traits.CastFromBytes(raw(1)), off, n)
+		case 32:
+			c.layout, c.v4 = layout4, window(arrow.Int32Traits.CastFromBytes(raw(1)), off, n)
+			if dt.ID() == arrow.FLOAT32 {
+				c.float = 4
+			}
+		case 64:
+			c.layout, c.v8 = layout8, window(arrow.Int64Traits.CastFromBytes(raw(1)), off, n)
+			if dt.ID() == arrow.FLOAT64 {
+				c.float = 8
+			}
+		case 128:
+			c.layout, c.v16 = layout16, window(arrow.Decimal128Traits.CastFromBytes(raw(1)), off, n)
+		default:
+			panic("state: no layout for " + dt.String())
+		}
+	default:
+		panic("state: no layout for " + dt.String())
+	}
+	return c
+}
+
+// Views makes a Column of each array.
+func Views(arrays []arrow.Array) []Column {
+	out := make([]Column, len(arrays))
+	for i, a := range arrays {
+		out[i] = View(a)
+	}
+	return out
+}
+
+func window[T any](all []T, off, n int) []T {
+	if len(all) == 0 {
+		return make([]T, n)
+	}
+	return all[off : off+n]
+}
+
+func offsetsOf(raw []byte, off, n int) []int32 {
+	if n == 0 || len(raw) == 0 {
+		return make([]int32, n+1)
+	}
+	return arrow.Int32Traits.CastFromBytes(raw)[off : off+n+1]
+}
+
+// Null reports whether row i is NULL.
+func (c *Column) Null(i int) bool {
+	if c.layout == layoutNull {
+		return true
+	}
+	return c.valid != nil && !bitutil.BitIsSet(c.valid, c.offset+i)
+}
+
+// Int64 is row i of a column of 64-bit values.
+func (c *Column) Int64(i int) int64 { return c.v8[i] }
+
+// Bytes is row i of a text or binary column; the memory is the column's.
+func (c *Column) Bytes(i int) []byte { return c.data[c.offsets[i]:c.offsets[i+1]] }
+
+// Equal reports whether row i of c and row j of o, both not NULL and of the same type, are equal as SQL has it:
+// -0.0 equals 0.0, NaN equals nothing.
+func (c *Column) Equal(i int, o *Column, j int) bool {
+	switch c.float {
+	case 4:
+		return math.Float32frombits(uint32(c.v4[i])) == math.Float32frombits(uint32(o.v4[j]))
+	case 8:
+		return math.Float64frombits(uint64(c.v8[i])) == math.Float64frombits(uint64(o.v8[j]))
+	}
+	return c.Identical(i, o, j)
+}
+
+// Identical reports whether row i of c and row j of o, of the same type, hold the same value: NULL is identical
+// to NULL, floating point is compared by its bits.
+func (c *Column) Identical(i int, o *Column, j int) bool {
+	if an, bn := c.Null(i), o.Null(j); an || bn {
+		return an && bn
+	}
+	switch c.layout {
+	case layoutBit:
+		return bitutil.BitIsSet(c.bits, c.offset+i) == bitutil.BitIsSet(o.bits, o.offset+j)
+	case layout2:
+		return c.v2[i] == o.v2[j]
+	case layout4:
+		return c.v4[i] == o.v4[j]
+	case layout8:
+		return c.v8[i] == o.v8[j]
+	case layout16:
+		return c.v16[i] == o.v16[j]
+	case layoutBytes:
+		return bytes.Equal(c.Bytes(i), o.Bytes(j))
+	case layoutStruct:
+		for k := range c.kids {
+			if !c.kids[k].Identical(i, &o.kids[k], j) {
+				return false
+			}
+		}
+		return true
+	case layoutList:
+		a, an := int(c.offsets[i]), int(c.offsets[i+1])
+		b, bn := int(o.offsets[j]), int(o.offsets[j+1])
+		if an-a != bn-b {
+			return false
+		}
+		for ; a < an; a, b = a+1, b+1 {
+			if !c.kids[0].Identical(a, &o.kids[0], b) {
+				return false
+			}
+		}
+		return true
+	}
+	return true
+}
+
+// Compare orders row i of c against row j of o by content, NULL first: an order that is total and the same
+// wherever rows come from; it need not be that of SQL.
+func (c *Column) Compare(i int, o *Column, j int) int {
+	if an, bn := c.Null(i), o.Null(j); an || bn {
+		switch {
+		case an && bn:
+			return 0
+		case an:
+			return -1
+		}
+		return 1
+	}
+	cmp := func(a, b int64) int {
+		switch {
+		case a < b:
+			return -1
+		case a > b:
+			return 1
+		}
+		return 0
+	}
+	switch c.layout {
+	case layoutBit:
+		return cmp(bit(c.bits, c.offset+i), bit(o.bits, o.offset+j))
+	case layout2:
+		return cmp(int64(c.v2[i]), int64(o.v2[j]))
+	case layout4:
+		return cmp(int64(c.v4[i]), int64(o.v4[j]))
+	case layout8:
+		return cmp(c.v8[i], o.v8[j])
+	case layout16:
+		return c.v16[i].Cmp(o.v16[j])
+	case layoutBytes:
+		return bytes.Compare(c.Bytes(i), o.Bytes(j))
+	case layoutStruct:
+		for k := range c.kids {
+			if r := c.kids[k].Compare(i, &o.kids[k], j); r != 0 {
+				return r
+			}
+		}
+	case layoutList:
+		a, an := int(c.offsets[i]), int(c.offsets[i+1])
+		b, bn := int(o.offsets[j]), int(o.offsets[j+1])
+		for ; a < an && b < bn; a, b = a+1, b+1 {
+			if r := c.kids[0].Compare(a, &o.kids[0], b); r != 0 {
+				return r
+			}
+		}
+		return cmp(int64(an-a), int64(bn-b))
+	}
+	return 0
+}
+
+func bit(b []byte, i int) int64 {
+	if bitutil.BitIsSet(b, i) {
+		return 1
+	}
+	return 0
+}
+
+const hashSeed = 0x9e3779b97f4a7c15
+
+// mix spreads a value over 64 bits; it is a bijection for a fixed h.
+func mix(h, v uint64) uint64 {
+	hi, lo := bits.Mul64(v^0xe7037ed1a0b428db, h^0xa0761d6478bd642f)
+	return hi ^ lo ^ v
+}
+
+// Hash sets hashes[i] to the hash of row i over all the columns, and reports in null the rows where one of them
+// is NULL (nil when there are none). Equal keys of the same types hash alike in every process.
+func Hash(cols []Column, n int, hashes []uint64) (null []bool) {
+	for i := range hashes[:n] {
+		hashes[i] = hashSeed
+	}
+	for k := range cols {
+		c := &cols[k]
+		if c.valid != nil || c.layout == layoutNull {
+			if null == nil {
+				null = make([]bool, n)
+			}
+			for i := 0; i < n; i++ {
+				if c.Null(i) {
+					null[i] = true
+				}
+			}
+		}
+		c.hashInto(n, hashes)
+	}
+	return null
+}
+
+func (c *Column) hashInto(n int, hashes []uint64) {
+	switch {
+	case c.float == 4:
+		for i, v := range c.v4 {
+			if v<<1 == 0 {
+				v = 0 // -0.0 equals 0.0
+			}
+			hashes[i] = mix(hashes[i], uint64(v))
+		}
+	case c.float == 8:
+		for i, v := range c.v8 {
+			if v<<1 == 0 {
+				v = 0
+			}
+			hashes[i] = mix(hashes[i], uint64(v))
+		}
+	case c.layout == layoutBit:
+		for i := 0; i < n; i++ {
+			hashes[i] = mix(hashes[i], uint64(bit(c.bits, c.offset+i)))
+		}
+	case c.layout == layout2:
+		for i, v := range c.v2 {
+			hashes[i] = mix(hashes[i], uint64(v))
+		}
+	case c.layout == layout4:
+		for i, v := range c.v4 {
+			hashes[i] = mix(hashes[i], uint64(v))
+		}
+	case c.layout == layout8:
+		for i, v := range c.v8 {
+			hashes[i] = mix(hashes[i], uint64(v))
+		}
+	case c.layout == layout16:
+		for i, v := range c.v16 {
+			hashes[i] = mix(mix(hashes[i], v.LowBits()), uint64(v.HighBits()))
+		}
+	case c.layout == layoutBytes:
+		for i := 0; i < n; i++ {
+			hashes[i] = mix(hashes[i], xxh3.Hash(c.data[c.offsets[i]:c.offsets[i+1]]))
+		}
+	case c.layout == layoutStruct:
+		for k := range c.kids {
+			c.kids[k].hashInto(n, hashes)
+		}
+	case c.layout == layoutList:
+		kid := &c.kids[0]
+		inner := make([]uint64, kid.n)
+		for i := range inner {
+			inner[i] = hashSeed
+		}
+		kid.hashInto(kid.n, inner)
+		for i := 0; i < n; i++ {
+			h := mix(hashes[i], uint64(c.offsets[i+1]-c.offsets[i]))
+			for _, v := range inner[c.offsets[i]:c.offsets[i+1]] {
+				h = mix(h, v)
+			}
+			hashes[i] = h
+		}
+	}
+}
+
+// Size is the memory of the column's values in bytes, shared or not.
+func (c *Column) Size() int64 {
+	n := int64(len(c.v2))*2 + int64(len(c.v4))*4 + int64(len(c.v8))*8 + int64(len(c.v16))*16 + int64(len(c.offsets))*4
+	if c.layout == layoutBytes && c.n > 0 {
+		n += int64(c.offsets[c.n] - c.offsets[0])
+	}
+	if c.layout == layoutBit {
+		n += int64(c.n) / 8
+	}
+	if c.valid != nil {
+		n += int64(c.n) / 8
+	}
+	for i := range c.kids {
+		n += c.kids[i].Size()
+	}
+	return n
+}
