@@ -59,6 +59,7 @@ func (s *Source) start() error {
 		kgo.KeepControlRecords(),
 		// Records that vanished are an error, not a jump.
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.MetadataMinAge(time.Second),
 		kgo.FetchMaxBytes(32<<20),
 		kgo.FetchMaxPartitionBytes(2<<20),
 	)...)
