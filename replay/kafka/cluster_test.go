@@ -61,7 +61,9 @@ func fakeCluster(t testing.TB, opts ...kfake.Opt) *cluster {
 func (c *cluster) topic(t testing.TB, parts int32, config ...string) string {
 	t.Helper()
 	name := fmt.Sprintf("t%d-%d", time.Now().UnixNano(), topicCount.Add(1))
-	conf := map[string]*string{}
+	// Rows have fixed times of 2023, which a week's retention would delete at once.
+	forever := "-1"
+	conf := map[string]*string{"retention.ms": &forever}
 	for i := 0; i < len(config); i += 2 {
 		conf[config[i]] = &config[i+1]
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 
 	"github.com/lockstep-data/lockstep/schema"
+	"github.com/lockstep-data/lockstep/schema/json"
 )
 
 // Key writes the records' key. One column of type STRING or BYTES is the key as it stands, so that other
@@ -45,7 +46,8 @@ func NewKey(fields []schema.Field, names []string) (*Key, error) {
 		k.raw = true
 		return k, nil
 	}
-	return nil, fmt.Errorf("key of %d columns", len(of))
+	k.schema, k.json = schema.ArrowSchema(of), json.NewEncoder(of)
+	return k, nil
 }
 
 // Reset makes rec the record whose rows' keys Append writes.

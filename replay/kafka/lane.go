@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -62,7 +63,7 @@ func (s *Source) decode(p *piece, dec Decoder) {
 		if r.Attrs.IsControl() {
 			continue
 		}
-		reason := "a record without value"
+		reason, advice := "a record without value", ""
 		if r.Value != nil {
 			err := dec.Append(r.Value)
 			if err == nil {
@@ -70,11 +71,19 @@ func (s *Source) decode(p *piece, dec Decoder) {
 				times = append(times, brokerTime(r))
 				continue
 			}
+			if errors.Is(err, errNotRecord) {
+				p.err = fmt.Errorf("kafka: topic %s, partition %d, offset %d: %w", r.Topic, r.Partition, r.Offset, err)
+				break
+			}
 			reason = err.Error()
+			advice = schema.Hint(err)
 		}
 		if s.opts.OnBadRecord == Fail {
+			if advice != "" {
+				advice += "; "
+			}
 			p.err = schema.WithHint(fmt.Errorf("kafka: topic %s, partition %d, offset %d: %s", r.Topic, r.Partition, r.Offset, reason),
-				"on_bad_record: reject sets such records aside and goes on")
+				advice+"on_bad_record: reject sets such records aside and goes on")
 			break
 		}
 		p.block.Bad = append(p.block.Bad, replay.BadRecord{Partition: r.Partition, Offset: r.Offset, BrokerTime: brokerTime(r), Value: r.Value, Reason: reason})
