@@ -1,0 +1,13 @@
+//go:build integration
+
+package kafka
+
+import (
+	"testing"
+
+	"github.com/lockstep-data/lockstep/fixtures/services"
+)
+
+func TestReal(t *testing.T) {
+	conformance(t, func(t testing.TB) *cluster { return newCluster(t, services.Kafka(t)) })
+}

@@ -1,0 +1,7 @@
+package kafka
+
+import "testing"
+
+func TestEmbedded(t *testing.T) {
+	conformance(t, func(t testing.TB) *cluster { return fakeCluster(t) })
+}
