@@ -322,4 +322,3 @@ func (r *Reader) plan(field schema.Field, n *node) (*plan, error) {
 	}
 	return p, nil
 }
-

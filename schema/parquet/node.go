@@ -202,7 +202,6 @@ func leafType(e *format.SchemaElement) (t schema.Type, s source, err error) {
 	return t, s, err
 }
 
-
 func integerType(e *format.SchemaElement, s source) (t schema.Type, _ source, err error) {
 	wide := s.phys == format.Int64
 	ct := deprecated.ConvertedType(-1)
