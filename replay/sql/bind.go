@@ -317,6 +317,17 @@ func (b *binder) jsonValue(e jsonValue) *expr.Node {
 	return b.made(e.Pos)(expr.JSONValue(n, path, e.Returning, onEmpty, onError))
 }
 
+func (b *binder) jsonDefault(d *jsonDefault) (expr.JSONDefault, bool) {
+	switch {
+	case d == nil:
+		return expr.JSONDefault{}, true
+	case d.Error:
+		return expr.JSONDefault{Error: true}, true
+	}
+	n := b.expr(d.X)
+	return expr.JSONDefault{Value: n}, n != nil
+}
+
 // column resolves a.b.c: an alias, a column and fields, or a column and fields.
 func (b *binder) column(e columnRef) *expr.Node {
 	parts := e.Parts
