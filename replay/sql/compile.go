@@ -43,8 +43,8 @@ func Compile(text string, cat Catalog) (*Plan, []Problem) {
 		return nil, problems
 	}
 	var branches []*branch
-	for _, s := range q.Selects {
-		br := bindSelect(s, cat)
+	for i, s := range q.Selects {
+		br := bindSelect(s, cat, i == 0)
 		problems = append(problems, br.problems...)
 		branches = append(branches, br)
 	}
@@ -88,7 +88,8 @@ type boundJoin struct {
 	on          []*expr.Node
 }
 
-func bindSelect(s *selectStmt, cat Catalog) *branch {
+// bindSelect binds a SELECT; named says that its columns name those of the result.
+func bindSelect(s *selectStmt, cat Catalog, named bool) *branch {
 	br := &branch{stmt: s, filters: map[*source][]*expr.Node{}}
 	br.addSource(s.From, Inner, cat)
 	for _, j := range s.Joins {
@@ -112,7 +113,7 @@ func bindSelect(s *selectStmt, cat Catalog) *branch {
 			}
 		}
 	}
-	br.items()
+	br.items(named)
 	return br
 }
 
@@ -154,7 +155,7 @@ func (br *branch) addSource(t *tableRef, kind JoinKind, cat Catalog) {
 }
 
 // items binds the select list.
-func (br *branch) items() {
+func (br *branch) items(named bool) {
 	for _, it := range br.stmt.Items {
 		if it.Star {
 			br.star(it)
@@ -169,14 +170,14 @@ func (br *branch) items() {
 			br.problem(it.Pos, "an INTERVAL cannot be a column", "add it to a time, or use TIMESTAMPDIFF for a number")
 			continue
 		}
-		if name == "" {
+		if name == "" && named {
 			br.problem(it.Pos, "this expression has no name", "give it one: .. AS name")
 		}
 		br.column1(n, name, it.Pos)
 	}
 	seen := map[string]Pos{}
 	for i, name := range br.names {
-		if first, ok := seen[name]; ok && name != "" {
+		if first, ok := seen[name]; ok && name != "" && named {
 			br.problem(br.at[i], fmt.Sprintf("two columns of the result are called %s (the first at %d:%d)", name, first.Line, first.Column), "name one of them with AS")
 			continue
 		}
