@@ -17,7 +17,7 @@ type Ref struct {
 // Tables lists the names in FROM and JOIN in the order of the text, once each, before any type is known. The
 // problems are those of the text alone; names are returned as far as it could be read.
 func Tables(text string) ([]Ref, []Problem) {
-	q, problems := parse(text)
+	q, _, problems := parse(text)
 	var out []Ref
 	seen := map[string]bool{}
 	add := func(t *tableRef) {
@@ -38,15 +38,13 @@ func Tables(text string) ([]Ref, []Problem) {
 // Compile reads a query and binds it to what it may name. It returns every problem, in the order of the text;
 // the plan is nil when one of them is more than a warning.
 func Compile(text string, cat Catalog) (*Plan, []Problem) {
-	q, problems := parse(text)
-	if broken(problems) {
-		// What could be read may have other problems, but only names are worth telling: the rest may follow
-		// from what could not be read.
+	q, whole, problems := parse(text)
+	if !whole {
 		return nil, problems
 	}
 	var branches []*branch
-	for _, s := range q.Selects {
-		br := bindSelect(s, cat)
+	for i, s := range q.Selects {
+		br := bindSelect(s, cat, i == 0)
 		problems = append(problems, br.problems...)
 		branches = append(branches, br)
 	}
@@ -90,7 +88,8 @@ type boundJoin struct {
 	on          []*expr.Node
 }
 
-func bindSelect(s *selectStmt, cat Catalog) *branch {
+// bindSelect binds a SELECT; named says that its columns name those of the result.
+func bindSelect(s *selectStmt, cat Catalog, named bool) *branch {
 	br := &branch{stmt: s, filters: map[*source][]*expr.Node{}}
 	br.addSource(s.From, Inner, cat)
 	for _, j := range s.Joins {
@@ -114,20 +113,25 @@ func bindSelect(s *selectStmt, cat Catalog) *branch {
 			}
 		}
 	}
-	br.items()
+	br.items(named)
 	return br
 }
 
 func (br *branch) addSource(t *tableRef, kind JoinKind, cat Catalog) {
 	s := &source{ref: t, kind: kind, time: -1}
+	twice := false
 	for _, o := range br.sources {
 		s.base = o.base + len(o.rel.Fields)
 		if o.ref.Alias == t.Alias && t.Alias != "" {
 			hint := fmt.Sprintf("give it another name: %s AS %s2", t.Name, t.Alias)
 			br.problem(t.Pos, fmt.Sprintf("two sources are called %s", t.Alias), hint)
+			twice = true
 		}
 	}
 	br.sources = append(br.sources, s)
+	if s.absent = twice || t.Name == ""; s.absent {
+		return
+	}
 	if rel, ok := cat.Streams[t.Name]; ok {
 		s.rel = rel
 		if i := fieldIndex(rel.Fields, rel.Time); i >= 0 && rel.Fields[i].Type.Kind == schema.Timestamp {
@@ -151,7 +155,7 @@ func (br *branch) addSource(t *tableRef, kind JoinKind, cat Catalog) {
 }
 
 // items binds the select list.
-func (br *branch) items() {
+func (br *branch) items(named bool) {
 	for _, it := range br.stmt.Items {
 		if it.Star {
 			br.star(it)
@@ -166,14 +170,14 @@ func (br *branch) items() {
 			br.problem(it.Pos, "an INTERVAL cannot be a column", "add it to a time, or use TIMESTAMPDIFF for a number")
 			continue
 		}
-		if name == "" {
+		if name == "" && named {
 			br.problem(it.Pos, "this expression has no name", "give it one: .. AS name")
 		}
 		br.column1(n, name, it.Pos)
 	}
 	seen := map[string]Pos{}
 	for i, name := range br.names {
-		if first, ok := seen[name]; ok && name != "" {
+		if first, ok := seen[name]; ok && name != "" && named {
 			br.problem(br.at[i], fmt.Sprintf("two columns of the result are called %s (the first at %d:%d)", name, first.Line, first.Column), "name one of them with AS")
 			continue
 		}

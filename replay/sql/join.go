@@ -163,10 +163,10 @@ func (br *branch) tableKey(k int, c conjunct) (int, *expr.Node, bool) {
 				fmt.Sprintf("write CAST(.. AS %s)", to))
 			return i, nil, false
 		}
-		// What the key's type cannot hold has no row: NULL finds none. What the cast changed is found, and then
-		// refused by the condition itself.
+		// What the key's type cannot hold has no row: NULL finds none. What the cast changed may be found, and is
+		// then refused by the condition itself; whole numbers are changed by none.
 		key := br.made(e.Pos)(expr.Cast(other, to, true))
-		return i, key, false
+		return i, key, from.Kind == schema.SmallInt || from.Kind == schema.Int || from.Kind == schema.BigInt
 	}
 	return -1, nil, false
 }
@@ -287,19 +287,19 @@ func (br *branch) equality(k int, c conjunct) (left, right *expr.Node) {
 	if eq == nil || len(eq.Args) != 2 {
 		return nil, nil
 	}
-	l, r = eq.Args[0], eq.Args[1]
-	if l.Type.Kind == schema.Decimal && r.Type.Kind == schema.Decimal {
-		t, ok := expr.CommonType(l.Type, r.Type)
-		for _, d := range []schema.Type{l.Type, r.Type} {
+	a, b := eq.Args[0], eq.Args[1]
+	if a.Type.Kind == schema.Decimal && b.Type.Kind == schema.Decimal {
+		t, ok := expr.CommonType(a.Type, b.Type)
+		for _, d := range []schema.Type{a.Type, b.Type} {
 			// Where 38 digits cannot hold both, = is the only exact comparison.
 			ok = ok && t.Scale >= d.Scale && t.Precision-t.Scale >= d.Precision-d.Scale
 		}
 		if !ok {
 			return nil, nil
 		}
-		l, r = br.made(e.Pos)(expr.Cast(l, t, false)), br.made(e.Pos)(expr.Cast(r, t, false))
+		a, b = br.made(e.Pos)(expr.Cast(l, t, false)), br.made(e.Pos)(expr.Cast(r, t, false))
 	}
-	return br.key(e.Pos, l), br.key(e.Pos, r)
+	return br.key(e.Pos, a), br.key(e.Pos, b)
 }
 
 // key makes equal keys of equal values: keys are compared by their bytes, so NaN, which equals nothing, becomes
