@@ -243,9 +243,9 @@ func (d *Decoder) value(n *node, i int) int {
 		return end
 	case c == '-' || c-'0' <= 9:
 		num, end := column.ScanNumber(b, i)
-		if n.kind == schema.BigInt && num.Plain && num.Digits <= 18 && end >= 0 {
+		if n.kind == schema.BigInt && num.Plain() && num.Digits <= 18 && end >= 0 {
 			v := int64(num.Mant)
-			if num.Neg {
+			if num.Neg() {
 				v = -v
 			}
 			n.col.I64 = append(n.col.I64, v)
