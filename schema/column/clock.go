@@ -90,7 +90,7 @@ func usualTime(b []byte) (micros int64, ok bool) {
 	// Each xor turns the separators into zeros and the digits into their values.
 	date := binary.LittleEndian.Uint64(b) ^ (zeros ^ ('-'^'0')<<32 ^ ('-'^'0')<<56)
 	clock := binary.LittleEndian.Uint64(b[8:]) ^ (zeros ^ uint64(b[10]^'0')<<16 ^ (':'^'0')<<40)
-	if (date|(date+above9)|clock|(clock+above9))&highs != 0 {
+	if (date|(date+above9)|clock|(clock+above9))&highs != 0 || date&(0xff<<32|0xff<<56) != 0 || clock&(0xff<<40) != 0 {
 		return 0, false
 	}
 	y := int(date&0xff)*1000 + int(date>>8&0xff)*100 + int(date>>16&0xff)*10 + int(date>>24&0xff)
