@@ -152,7 +152,9 @@ func (d *Decoder) object(o *object, i int) int {
 					f = k
 				}
 			}
-			if i = d.colon(i); i < 0 {
+			if i+1 < len(b) && b[i] == ':' && b[i+1] > ' ' {
+				i++
+			} else if i = d.colon(i); i < 0 {
 				return -1
 			}
 			if f < 0 {
@@ -221,6 +223,12 @@ func (d *Decoder) value(n *node, i int) int {
 	}
 	switch c := b[i]; {
 	case c == '"':
+		if n.kind == schema.String {
+			if end := plain(b, i+1); end < len(b) && b[end] == '"' {
+				n.col.AppendBytes(b[i+1 : end])
+				return end + 1
+			}
+		}
 		s, end := d.text(i, n)
 		if end < 0 {
 			return -1
@@ -235,6 +243,14 @@ func (d *Decoder) value(n *node, i int) int {
 		return end
 	case c == '-' || c-'0' <= 9:
 		num, end := column.ScanNumber(b, i)
+		if n.kind == schema.BigInt && num.Plain() && num.Digits <= 18 && end >= 0 {
+			v := int64(num.Mant)
+			if num.Neg() {
+				v = -v
+			}
+			n.col.I64 = append(n.col.I64, v)
+			return end
+		}
 		if end < 0 {
 			return d.fail(i, n, "%s is not a number", d.found(i))
 		}

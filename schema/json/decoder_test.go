@@ -236,7 +236,7 @@ func TestLines(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		"{\"id\":1}\n\n{\"id\":\"x\"}\n": `t.ndjson:3: byte 6, field id: "x" as BIGINT: not a number`,
-		"[1]\n":                           "t.ndjson:1: byte 0: wanted a JSON object",
+		"[1]\n":                          "t.ndjson:1: byte 0: wanted a JSON object",
 	} {
 		_, err := ReadLines(strings.NewReader(in), "t.ndjson", []schema.Field{{Name: "id", Type: bigint}})
 		if err == nil || err.Error() != want && !strings.HasPrefix(err.Error(), want) {
