@@ -60,7 +60,7 @@ func (s *Source) decode(ctx context.Context, u *unit, skip int64, emit func(bloc
 		if from < skip {
 			rec = rec.NewSlice(skip-from, rec.NumRows())
 		}
-		b, err := s.block(u, rec)
+		b, err := s.block(u, rec, max(from, skip))
 		if err != nil {
 			return fmt.Errorf("read %s: row group %d: %w", f.obj.Name, u.group, err)
 		}
@@ -71,8 +71,8 @@ func (s *Source) decode(ctx context.Context, u *unit, skip int64, emit func(bloc
 	}
 }
 
-// block arranges a file's record as the source's columns.
-func (s *Source) block(u *unit, rec arrow.Record) (block, error) {
+// block arranges a file's record as the source's columns; first is the number of its first row in the unit.
+func (s *Source) block(u *unit, rec arrow.Record, first int64) (block, error) {
 	f := u.file
 	n := int(rec.NumRows())
 	cols := make([]arrow.Array, len(s.fields))
@@ -110,6 +110,12 @@ func (s *Source) block(u *unit, rec arrow.Record) (block, error) {
 			return block{}, fmt.Errorf("column %s is NULL in %d rows", []string{s.opts.Partition, s.opts.Offset}[i], col.NullN())
 		}
 		*to = wordsOf(col)
+	}
+	if s.opts.Mode == Stream && s.opts.LaneByFile {
+		b.partitions, b.offsets = nil, make([]int64, n)
+		for i := range b.offsets {
+			b.offsets[i] = u.first + first + int64(i)
+		}
 	}
 	if u.bounded {
 		for _, t := range b.times {

@@ -55,11 +55,9 @@ type SourceOptions struct {
 
 // Source reads a stream out of files. What it reads is fixed when it is made.
 type Source struct {
-	opts   SourceOptions
-	place  Place
-	fields []schema.Field
-	// read are the columns taken from files; those of fields first, then what is needed beside them.
-	timeName  string
+	opts      SourceOptions
+	place     Place
+	fields    []schema.Field
 	files     []*dataFile
 	units     []*unit
 	positions bool
@@ -68,7 +66,6 @@ type Source struct {
 	ctx       context.Context
 	cancel    context.CancelFunc
 	wait      sync.WaitGroup
-	slots     chan struct{}
 }
 
 // delivery is the order of one mode.
@@ -119,7 +116,7 @@ func NewSource(ctx context.Context, opts SourceOptions) (*Source, error) {
 			*d.name = d.value
 		}
 	}
-	s := &Source{opts: opts, slots: make(chan struct{}, opts.Parallelism)}
+	s := &Source{opts: opts}
 	var err error
 	if s.place, err = Open(ctx, opts.Place, opts.Env); err != nil {
 		return nil, err
