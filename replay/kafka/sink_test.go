@@ -362,7 +362,7 @@ func testSinkTimes(t *testing.T, c *cluster) {
 	for _, r := range recs[:4] {
 		got = append(got, r.Timestamp.UnixMilli())
 	}
-	equal(t, "timestamps", got, []int64{year(1969) / 1000, -2, -1, math.MaxInt64 / 1e6})
+	equal(t, "timestamps", got, []int64{year(1969) / 1000, -2, -1, math.MaxInt64 / 1_000_000})
 	if d := time.Since(recs[4].Timestamp); d < -time.Minute || d > time.Minute {
 		t.Fatalf("a row without time got %v", recs[4].Timestamp)
 	}
