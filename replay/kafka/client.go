@@ -113,6 +113,8 @@ func Client(opts ClientOptions) ([]kgo.Opt, error) {
 		kgo.ClientID("lockstep"),
 		kgo.DisableClientMetrics(),
 		kgo.RetryBackoffFn(pause),
+		// The client's 5 s would be how long a moved leader or a new partition goes unnoticed.
+		kgo.MetadataMinAge(time.Second),
 	}
 	if opts.TLS != nil {
 		conf, err := tlsConfig(*opts.TLS)

@@ -118,6 +118,31 @@ func (c *cluster) transact(t testing.TB, topic string, part int32, commit bool, 
 	if err := cl.EndTransaction(t.Context(), end); err != nil {
 		t.Fatal(err)
 	}
+	c.settle(t, topic)
+}
+
+// settle waits for the markers of ended transactions; a coordinator answers before it writes them.
+func (c *cluster) settle(t testing.TB, topic string) {
+	t.Helper()
+	for {
+		ends, err := c.adm.ListEndOffsets(t.Context(), topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stable, err := c.adm.ListCommittedOffsets(t.Context(), topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open := false
+		ends.Each(func(o kadm.ListedOffset) {
+			s, _ := stable.Lookup(o.Topic, o.Partition)
+			open = open || s.Offset < o.Offset
+		})
+		if !open {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 // base is the event time of row 0: far enough back for every broker's limits.

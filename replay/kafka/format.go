@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,7 +31,7 @@ type Format struct {
 	Record string
 }
 
-// Registry keeps schemas under ids. It is used by several goroutines.
+// Registry keeps schemas under ids, as *avro.Registry does. It is used by several goroutines.
 type Registry interface {
 	// Schema is the schema with an id; subject is for the error alone.
 	Schema(ctx context.Context, id int, subject string) (string, error)
@@ -84,6 +83,8 @@ func (f Format) check() error {
 	return schema.WithHint(fmt.Errorf("kafka: format %q is not known", f.Name), "write json or avro")
 }
 
+var _ Registry = (*avro.Registry)(nil)
+
 type text struct {
 	schema string
 	err    error
@@ -133,7 +134,7 @@ func (d *avroDecoder) Append(value []byte) error {
 	if d.plain != nil {
 		return d.Decoder.Append(d.plain, value)
 	}
-	id, record, err := splitFrame(value)
+	id, record, err := avro.SplitFrame(value)
 	if err != nil {
 		return err
 	}
@@ -166,13 +167,6 @@ func (d *avroDecoder) plan(id int) (*avro.Plan, error) {
 	return p.Plan, p.err
 }
 
-func splitFrame(value []byte) (id int, record []byte, err error) {
-	if len(value) < 5 || value[0] != 0 {
-		return 0, nil, errors.New("not in the registry's wire format")
-	}
-	return int(binary.BigEndian.Uint32(value[1:])), value[5:], nil
-}
-
 // NewEncoder makes the encoders of Output.NewEncoder. With a registry, the columns' schema is registered under
 // the subject when a writer is opened.
 func NewEncoder(f Format) func(fields []schema.Field) (Encoder, error) {
@@ -197,7 +191,7 @@ func NewEncoder(f Format) func(fields []schema.Field) (Encoder, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &framed{enc, binary.BigEndian.AppendUint32([]byte{0}, uint32(id))}, nil
+		return &framed{enc, avro.AppendFrame(nil, id)}, nil
 	}
 }
 

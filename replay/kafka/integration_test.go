@@ -10,4 +10,7 @@ import (
 
 func TestReal(t *testing.T) {
 	conformance(t, func(t testing.TB) *cluster { return newCluster(t, services.Kafka(t)) })
+	t.Run("sink", func(t *testing.T) {
+		sinkConformance(t, func(t testing.TB) *cluster { return newCluster(t, services.Kafka(t)) })
+	})
 }

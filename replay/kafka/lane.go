@@ -27,7 +27,8 @@ type lane struct {
 	from      int64 // where reading started
 	pos       int64 // everything before it is in the queue or was taken
 	end       int64
-	closed    bool // the piece that ends the lane is in the queue or was taken
+	high      int64 // the last stable offset, as last heard; below it there is something to read
+	closed    bool  // the piece that ends the lane is in the queue or was taken
 	queue     []*piece
 	bytes     int // of the queue, as values
 	newest    int64

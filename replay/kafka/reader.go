@@ -15,6 +15,7 @@ import (
 )
 
 const (
+	fetchWait  = 200 * time.Millisecond // how long a broker holds a fetch that has nothing to give
 	tick       = 100 * time.Millisecond
 	firstProbe = 3 // ticks without news after which a bounded read asks what lies before its end
 	lastProbe  = 20
@@ -59,7 +60,7 @@ func (s *Source) start() error {
 		kgo.KeepControlRecords(),
 		// Records that vanished are an error, not a jump.
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.MetadataMinAge(time.Second),
+		kgo.FetchMaxWait(fetchWait),
 		kgo.FetchMaxBytes(32<<20),
 		kgo.FetchMaxPartitionBytes(2<<20),
 	)...)
@@ -127,7 +128,7 @@ func (s *Source) read(ctx context.Context) {
 				return
 			}
 			if len(tp.Records) > 0 && !failed {
-				s.accept(ctx, tp.Partition, tp.Records)
+				s.accept(ctx, tp.FetchPartition)
 			}
 		})
 		if failed {
@@ -143,7 +144,8 @@ func passing(err error) bool {
 }
 
 // accept queues a fetch's records, cut at the lane's end, and hands them to the decoders.
-func (s *Source) accept(ctx context.Context, partition int32, recs []*kgo.Record) {
+func (s *Source) accept(ctx context.Context, fp kgo.FetchPartition) {
+	partition, recs := fp.Partition, fp.Records
 	s.mu.Lock()
 	l := s.byPart[partition]
 	if l == nil || l.closed {
@@ -166,7 +168,7 @@ func (s *Source) accept(ctx context.Context, partition int32, recs []*kgo.Record
 		return 1
 	})
 	recs = recs[:cut]
-	l.pos = min(next, l.end)
+	l.pos, l.high = min(next, l.end), fp.LastStableOffset
 	last := next >= l.end
 	var pieces []*piece
 	for {
@@ -202,22 +204,23 @@ func (s *Source) accept(ctx context.Context, partition int32, recs []*kgo.Record
 	}
 }
 
-// balance stops fetching lanes that have read far ahead while another has room.
+// balance stops fetching lanes that have read far ahead while another has room and records to read. Each broker
+// serves one fetch at a time, so a pause costs up to fetchWait when all that is left to ask for is quiet.
 func (s *Source) balance() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var full []int32
-	room := false
+	behind := false
 	for _, l := range s.lanes {
 		switch {
 		case l.closed:
 		case l.bytes < s.opts.ReadAhead:
-			room = true
+			behind = behind || l.pos < l.high
 		case !l.paused:
 			full = append(full, l.partition)
 		}
 	}
-	if !room || len(full) == 0 {
+	if !behind || len(full) == 0 {
 		return
 	}
 	for _, p := range full {
@@ -227,24 +230,29 @@ func (s *Source) balance() {
 	s.consumer.PauseFetchPartitions(map[string][]int32{s.opts.Topic: full})
 }
 
-// awaitRoom waits while every lane has read far enough ahead: what the client holds then waits too, where a
-// pause would throw it away. It reports false when there is nothing left to read.
+// awaitRoom waits while a lane has read far enough ahead and no other is behind: what the client holds then
+// waits too, where a pause would throw it away. It reports false when there is nothing left to read.
 func (s *Source) awaitRoom(ctx context.Context) bool {
 	for {
 		s.mu.Lock()
-		open, room := false, false
+		open, full, behind := false, false, false
 		for _, l := range s.lanes {
-			if !l.closed {
-				open = true
-				room = room || l.bytes < s.opts.ReadAhead
+			if l.closed {
+				continue
+			}
+			open = true
+			if l.bytes >= s.opts.ReadAhead {
+				full = true
+			} else {
+				behind = behind || l.pos < l.high
 			}
 		}
 		s.mu.Unlock()
 		switch {
-		case room:
-			return true
 		case !open && s.opts.Until.kind != noBound:
 			return false
+		case behind || !full:
+			return true
 		}
 		select {
 		case <-ctx.Done():
@@ -374,7 +382,7 @@ func (s *Source) findNew(ctx context.Context) {
 			continue
 		}
 		l := newLane(p)
-		l.num, l.pos, l.from = len(s.lanes), at, at
+		l.num, l.pos, l.from, l.high = len(s.lanes), at, at, have[p].stable
 		if s.opts.Now != nil {
 			l.rowAt = s.opts.Now()
 		}

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,29 +45,37 @@ type SinkOptions struct {
 	Client ClientOptions
 	// Outputs are the places by output name.
 	Outputs map[string]Output
-	// CreateTopics makes the sink create the topics that do not exist; else they are an error.
+	// CreateTopics makes the sink create the topics that do not exist, with unlimited retention; else they are
+	// an error.
 	CreateTopics bool
 	// Compression is zstd, lz4, snappy, gzip or none; "" is zstd.
 	Compression string
 	// Buffered bounds the bytes that wait for the brokers; 0 is 64 MiB. Write waits when it is reached.
 	Buffered int
+	// Now, when not nil, lets the sink warn of rows that are older than their topic's retention: Kafka judges
+	// a record's age by its timestamp, which is the event time, and deletes such rows soon.
+	Now func() time.Time
 }
 
-// Sink writes rows to topics. A record's timestamp is its row's event time, cut to milliseconds; a row without
-// event time gets the time of writing. Rows of one writer that share a partition keep their order.
+// Sink writes rows to topics. A record's timestamp is its row's event time, cut to milliseconds and to the years
+// 1678 to 2261; a row without event time gets the time of writing. Rows of one writer that share a partition keep their order.
 type Sink struct {
-	opts SinkOptions
-	cl   *kgo.Client
-	adm  *kadm.Client
-
-	mu     sync.Mutex
-	topics map[string]bool // those known to exist
-
-	limits sync.Map // topic -> int32: what its batches may measure
+	opts   SinkOptions
+	cl     *kgo.Client
+	adm    *kadm.Client
+	watch  *watch
+	topics map[string]*topicConf // fixed once the sink is made
 	failed atomic.Pointer[error]
 }
 
 var _ replay.Sink = (*Sink)(nil)
+
+// topicConf is what the sink has to know of a topic.
+type topicConf struct {
+	batch     int32         // the greatest batch that it takes, in bytes
+	retention time.Duration // how old a record may be; 0: any age
+	warned    atomic.Bool
+}
 
 // defaultBatch is Kafka's own default of max.message.bytes.
 const defaultBatch = 1000012
@@ -79,9 +86,9 @@ func NewSink(ctx context.Context, opts SinkOptions) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sink{opts: opts, topics: map[string]bool{}}
+	s := &Sink{opts: opts, topics: map[string]*topicConf{}}
 	s.opts.Buffered = orDefault(opts.Buffered, 64<<20)
-	cl, _, err := connect(ctx, opts.Client,
+	cl, w, err := connect(ctx, opts.Client,
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchCompression(codec, kgo.NoCompression()),
 		kgo.ProducerBatchMaxBytesFn(s.batchLimit),
@@ -94,7 +101,7 @@ func NewSink(ctx context.Context, opts SinkOptions) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.cl, s.adm = cl, kadm.NewClient(cl)
+	s.cl, s.adm, s.watch = cl, kadm.NewClient(cl), w
 	for _, name := range slices.Sorted(maps.Keys(opts.Outputs)) {
 		if err := s.ensure(ctx, opts.Outputs[name]); err != nil {
 			cl.Close()
@@ -121,17 +128,15 @@ func compression(name string) (kgo.CompressionCodec, error) {
 }
 
 func (s *Sink) batchLimit(topic string) int32 {
-	if v, ok := s.limits.Load(topic); ok {
-		return v.(int32)
+	if c := s.topics[topic]; c != nil {
+		return c.batch
 	}
 	return defaultBatch
 }
 
-// ensure makes sure that the topic exists, and learns how large its batches may be.
+// ensure makes sure that the topic exists, and learns its limits.
 func (s *Sink) ensure(ctx context.Context, o Output) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.topics[o.Topic] {
+	if s.topics[o.Topic] != nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Client.startTimeout())
@@ -145,18 +150,41 @@ func (s *Sink) ensure(ctx context.Context, o Output) error {
 	if err != nil {
 		return err
 	}
-	// Who may write need not be allowed to read the configuration; then Kafka's default has to do.
-	if confs, err := s.adm.DescribeTopicConfigs(ctx, o.Topic); err == nil {
-		if conf, err := confs.On(o.Topic, nil); err == nil && conf.Err == nil {
-			for _, c := range conf.Configs {
-				if n, err := strconv.ParseInt(c.MaybeValue(), 10, 32); c.Key == "max.message.bytes" && err == nil {
-					s.limits.Store(o.Topic, int32(min(max(n, 512), 64<<20)))
-				}
-			}
+	conf := &topicConf{batch: defaultBatch}
+	// Who may write need not be allowed to read the configuration; then Kafka's defaults have to do.
+	if all, err := s.adm.DescribeTopicConfigs(ctx, o.Topic); err == nil {
+		if rc, err := all.On(o.Topic, nil); err == nil && rc.Err == nil {
+			conf.read(rc.Configs)
 		}
 	}
-	s.topics[o.Topic] = true
+	s.topics[o.Topic] = conf
 	return nil
+}
+
+func (c *topicConf) read(configs []kadm.Config) {
+	values := map[string]string{}
+	for _, e := range configs {
+		values[e.Key] = e.MaybeValue()
+	}
+	if n, err := strconv.ParseInt(values["max.message.bytes"], 10, 64); err == nil {
+		c.batch = int32(min(max(n, 512), 64<<20))
+	}
+	ms, err := strconv.ParseInt(values["retention.ms"], 10, 64)
+	if err == nil && ms > 0 && ms < math.MaxInt64/int64(time.Millisecond) && strings.Contains(values["cleanup.policy"], "delete") {
+		c.retention = time.Duration(ms) * time.Millisecond
+	}
+}
+
+// warnOld tells once per topic that rows are older than the topic keeps them.
+func (s *Sink) warnOld(topic string, times []int64) {
+	c := s.topics[topic]
+	if c == nil || c.retention == 0 || s.opts.Now == nil || len(times) == 0 || times[0] == replay.NoTime || c.warned.Load() {
+		return
+	}
+	if age := s.opts.Now().Sub(time.UnixMicro(times[0])); age > c.retention && c.warned.CompareAndSwap(false, true) {
+		s.watch.say(fmt.Sprintf("kafka: topic %s keeps records for %s by their timestamps, which are event times; a row of %s will be deleted soon; set the topic's retention.ms to -1 to keep it",
+			topic, c.retention, time.UnixMicro(times[0]).UTC().Format(time.RFC3339)))
+	}
 }
 
 func (s *Sink) create(ctx context.Context, o Output, missing error) error {
@@ -174,7 +202,9 @@ func (s *Sink) create(ctx context.Context, o Output, missing error) error {
 	if repl <= 0 {
 		repl = -1
 	}
-	_, err := s.adm.CreateTopic(ctx, parts, repl, nil, o.Topic)
+	// By default Kafka would delete rows of last month within minutes.
+	keep := "-1"
+	_, err := s.adm.CreateTopic(ctx, parts, repl, map[string]*string{"retention.ms": &keep}, o.Topic)
 	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 		return fmt.Errorf("create topic %s: %w", o.Topic, err)
 	}
@@ -267,6 +297,7 @@ func (w *writer) Write(ctx context.Context, rec arrow.Record, times []int64) err
 			return fmt.Errorf("kafka: output %s: key: %w", w.output, err)
 		}
 	}
+	w.sink.warnOld(w.topic, times)
 	for row := 0; row < rows; {
 		if err := w.sink.failure(); err != nil {
 			return err
@@ -336,10 +367,13 @@ func (w *writer) take() *chunk {
 	return c
 }
 
+// floorMilli cuts to milliseconds, and to the years 1678 to 2261 that the client can write (it counts in
+// nanoseconds). The event time in the row stays as it is.
 func floorMilli(micros int64) int64 {
 	ms := micros / 1000
 	if micros < 0 && ms*1000 != micros {
 		ms--
 	}
-	return max(ms, math.MinInt64/1000)
+	const most = math.MaxInt64 / int64(time.Millisecond)
+	return min(max(ms, -most), most)
 }

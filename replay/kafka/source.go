@@ -160,7 +160,7 @@ func (s *Source) look(ctx context.Context) error {
 	for _, p := range slices.Sorted(maps.Keys(s.parts)) {
 		l := newLane(p)
 		l.num = len(s.lanes)
-		l.pos = s.parts[p].start
+		l.pos, l.high = s.parts[p].start, s.parts[p].stable
 		if at, ok := since[p]; ok {
 			l.pos = max(at, l.pos)
 		}
