@@ -19,7 +19,7 @@ func Load(path string, text []byte, env map[string]string) (*Pipeline, []Problem
 	if v == nil || v.broken {
 		return nil, sortProblems(d.problems)
 	}
-	b := &builder{decoder: d, folder: filepath.Dir(path), p: &Pipeline{Path: path, at: map[string]position{}, texts: map[string]located{}}}
+	b := &builder{decoder: d, folder: filepath.Dir(path), p: &Pipeline{Path: path, at: map[string]position{}, texts: map[string]located{}, unsure: map[string]bool{}}}
 	b.place(v, "")
 	b.pipeline(v)
 	return b.p, sortProblems(d.problems)
@@ -152,6 +152,9 @@ func (b *builder) pipeline(v *value) {
 	if streams := v.get("streams"); streams != nil {
 		for _, s := range streams.items {
 			names[strings.ToLower(s.name)] = s.at
+			if s.broken || s.get("time") == nil || s.get("columns").anyBroken() || (s.has("columns") && s.get("columns") == nil) || s.get("id").anyBroken() {
+				p.unsure[s.name] = true
+			}
 			if !s.broken {
 				p.Streams = append(p.Streams, b.stream(s, v))
 			}
@@ -161,6 +164,9 @@ func (b *builder) pipeline(v *value) {
 		for _, t := range tables.items {
 			if at, twice := names[strings.ToLower(t.name)]; twice {
 				b.problem(t.at, fmt.Sprintf("%s is a table and a stream, at line %d", t.name, at.line), "give the table a name of its own")
+			}
+			if t.broken || t.get("key") == nil || t.get("key").anyBroken() || t.get("columns").anyBroken() || t.has("columns") != (t.get("columns") != nil) || t.has("versions") != (t.get("versions") != nil) {
+				p.unsure[t.name] = true
 			}
 			if !t.broken {
 				p.Tables = append(p.Tables, b.table(t))
@@ -292,28 +298,20 @@ func (b *builder) streamTogether(v *value, s *Stream) {
 				b.problem(b.p.find("streams", s.Name, "columns", name), name+" is a position, not a column of the stream", "delete it, or map the position to another column: positions: {...}")
 			}
 		}
-		if s.Time != "" {
-			b.columnIn(s.Columns, s.Time, b.child(v, "time"), "stream "+s.Name, true)
-		}
-		for _, c := range s.ID {
-			b.columnIn(s.Columns, c, b.p.find("streams", s.Name, "id", c), "stream "+s.Name, false)
-		}
 	}
 }
 
+// anyBroken reports whether a part of v was reported already, so that what follows from it is not.
 func (v *value) anyBroken() bool {
+	if v == nil {
+		return false
+	}
 	for _, it := range v.items {
 		if it.broken {
 			return true
 		}
 	}
 	return false
-}
-
-func (b *builder) columnIn(fields []schema.Field, name string, at position, where string, timestamp bool) {
-	if message, hint := columnProblem(fields, name, where, timestamp); message != "" {
-		b.problem(at, message, hint)
-	}
 }
 
 // columnProblem says what keeps name from being a column, or a timestamp column, of these.
@@ -363,14 +361,6 @@ func hasField(fields []schema.Field, name string) bool {
 
 func (b *builder) table(v *value) Table {
 	t := Table{Name: v.name, Key: b.list(v, "key"), Lake: b.path(v, "lake"), Versions: b.text(v, "versions"), Columns: b.columns(v), Format: b.text(v, "format")}
-	if t.Columns != nil && !v.get("columns").anyBroken() {
-		for _, k := range t.Key {
-			b.columnIn(t.Columns, k, b.p.find("tables", t.Name, "key", k), "table "+t.Name, false)
-		}
-		if t.Versions != "" {
-			b.columnIn(t.Columns, t.Versions, b.child(v, "versions"), "table "+t.Name, true)
-		}
-	}
 	for _, k := range t.Key {
 		if k == t.Versions {
 			b.problem(b.child(v, "versions"), fmt.Sprintf("%s is part of the key and cannot tell versions apart", k), "name the column at which a version starts")

@@ -29,6 +29,9 @@ type Pipeline struct {
 
 	at    map[string]position
 	texts map[string]located
+	// unsure are the streams and tables of which a part could not be read; what would follow from that is not
+	// reported.
+	unsure map[string]bool
 }
 
 // Stream is an input that has an event time.
