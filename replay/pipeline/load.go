@@ -17,12 +17,12 @@ func Load(path string, text []byte, env map[string]string) (*Pipeline, []Problem
 	d := &decoder{file: path, env: env}
 	v := d.decode(string(text))
 	if v == nil || v.broken {
-		return nil, sortProblems(d.problems)
+		return nil, Sort(d.problems)
 	}
 	b := &builder{decoder: d, folder: filepath.Dir(path), p: &Pipeline{Path: path, at: map[string]position{}, texts: map[string]located{}, unsure: map[string]bool{}}}
 	b.place(v, "")
 	b.pipeline(v)
-	return b.p, sortProblems(d.problems)
+	return b.p, Sort(d.problems)
 }
 
 // builder turns checked values into a Pipeline and finds what single values cannot show.

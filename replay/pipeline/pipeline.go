@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sort"
-	"strings"
 	"time"
 
 	"github.com/lockstep-data/lockstep/schema"
@@ -202,10 +201,15 @@ func (p Problem) String() string {
 	if p.Warning {
 		word = "warning"
 	}
+	return fmt.Sprintf("%s: %s: %s", p.Place(), word, p.Message)
+}
+
+// Place is file:line:column, or the file alone.
+func (p Problem) Place() string {
 	if p.Line == 0 {
-		return fmt.Sprintf("%s: %s: %s", p.File, word, p.Message)
+		return p.File
 	}
-	return fmt.Sprintf("%s:%d:%d: %s: %s", p.File, p.Line, p.Column, word, p.Message)
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
 // Failed reports whether a problem among these keeps the pipeline from running.
@@ -216,32 +220,6 @@ func Failed(problems []Problem) bool {
 		}
 	}
 	return false
-}
-
-// Err is the problems as one error, nil when none keeps the pipeline from running. Its text has a line for
-// each, with the hints of all but the last behind them; that one is the error's own.
-func Err(problems []Problem) error {
-	var lines []string
-	hint := ""
-	for _, p := range problems {
-		if p.Warning {
-			continue
-		}
-		if hint != "" {
-			lines[len(lines)-1] += " (" + hint + ")"
-		}
-		p.Warning = false
-		lines = append(lines, strings.Replace(p.String(), " error: ", " ", 1))
-		hint = p.Hint
-	}
-	if lines == nil {
-		return nil
-	}
-	err := fmt.Errorf("%s", strings.Join(lines, "\n"))
-	if hint != "" {
-		err = schema.WithHint(err, hint)
-	}
-	return err
 }
 
 // Stream is the stream of that name, nil when there is none.
@@ -264,7 +242,8 @@ func (p *Pipeline) Table(name string) *Table {
 	return nil
 }
 
-func sortProblems(problems []Problem) []Problem {
+// Sort puts problems into the file's order and drops those that are there twice.
+func Sort(problems []Problem) []Problem {
 	sort.SliceStable(problems, func(i, j int) bool {
 		a, b := problems[i], problems[j]
 		if a.Line != b.Line {
