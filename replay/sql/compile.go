@@ -17,7 +17,7 @@ type Ref struct {
 // Tables lists the names in FROM and JOIN in the order of the text, once each, before any type is known. The
 // problems are those of the text alone; names are returned as far as it could be read.
 func Tables(text string) ([]Ref, []Problem) {
-	q, problems := parse(text)
+	q, _, problems := parse(text)
 	var out []Ref
 	seen := map[string]bool{}
 	add := func(t *tableRef) {
@@ -38,10 +38,8 @@ func Tables(text string) ([]Ref, []Problem) {
 // Compile reads a query and binds it to what it may name. It returns every problem, in the order of the text;
 // the plan is nil when one of them is more than a warning.
 func Compile(text string, cat Catalog) (*Plan, []Problem) {
-	q, problems := parse(text)
-	if broken(problems) {
-		// What could be read may have other problems, but only names are worth telling: the rest may follow
-		// from what could not be read.
+	q, whole, problems := parse(text)
+	if !whole {
 		return nil, problems
 	}
 	var branches []*branch
@@ -120,14 +118,19 @@ func bindSelect(s *selectStmt, cat Catalog) *branch {
 
 func (br *branch) addSource(t *tableRef, kind JoinKind, cat Catalog) {
 	s := &source{ref: t, kind: kind, time: -1}
+	twice := false
 	for _, o := range br.sources {
 		s.base = o.base + len(o.rel.Fields)
 		if o.ref.Alias == t.Alias && t.Alias != "" {
 			hint := fmt.Sprintf("give it another name: %s AS %s2", t.Name, t.Alias)
 			br.problem(t.Pos, fmt.Sprintf("two sources are called %s", t.Alias), hint)
+			twice = true
 		}
 	}
 	br.sources = append(br.sources, s)
+	if s.absent = twice || t.Name == ""; s.absent {
+		return
+	}
 	if rel, ok := cat.Streams[t.Name]; ok {
 		s.rel = rel
 		if i := fieldIndex(rel.Fields, rel.Time); i >= 0 && rel.Fields[i].Type.Kind == schema.Timestamp {

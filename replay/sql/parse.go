@@ -12,19 +12,22 @@ type parser struct {
 	i        int
 	depth    int
 	problems []Problem
+	// stopped is set once something could not be read: what follows from it is not worth telling.
+	stopped bool
 }
 
 // bail leaves a construct that cannot be read further; its problem is noted. attempt catches it.
 type bail struct{}
 
-// parse reads a query. The tree may be used when no problem but warnings is reported.
-func parse(text string) (*query, []Problem) {
+// parse reads a query. The tree is complete, but for what was refused by name, when whole is true.
+func parse(text string) (q *query, whole bool, problems []Problem) {
 	p := &parser{}
 	p.tokens, p.problems = lex(text)
-	if broken(p.problems) && len(p.tokens) == 1 {
-		return &query{}, p.problems
+	p.stopped = broken(p.problems)
+	q = &query{}
+	if p.stopped && len(p.tokens) == 1 {
+		return q, false, p.problems
 	}
-	q := &query{}
 	p.attempt(func() {
 		q.Selects = p.union()
 		p.acceptOp(";")
@@ -33,7 +36,7 @@ func parse(text string) (*query, []Problem) {
 		}
 	})
 	sortProblems(p.problems)
-	return q, p.problems
+	return q, !p.stopped, p.problems
 }
 
 // parseExpression reads a text that is one expression.
@@ -74,7 +77,7 @@ func (p *parser) attempt(f func()) (ok bool) {
 			if _, is := r.(bail); !is {
 				panic(r)
 			}
-			p.depth = depth
+			p.depth, p.stopped = depth, true
 		}
 	}()
 	f()
@@ -175,19 +178,33 @@ func (p *parser) nest() {
 
 func (p *parser) unnest() { p.depth-- }
 
-// skipTo moves forward to one of the words, or the operator, outside of parentheses opened meanwhile.
-func (p *parser) skipTo(op string, words map[string]bool) {
-	for depth := 0; p.peek().kind != tokEnd; p.next() {
-		t := p.peek()
-		switch {
-		case t.isOp("("):
+// skipTo moves forward from what could not be read, and began at token from, to one of the words, or the
+// operator, outside of parentheses. When a parenthesis was never closed, it takes the next of them anywhere.
+func (p *parser) skipTo(from int, op string, words map[string]bool) {
+	here, depth := p.i, 0
+	for _, t := range p.tokens[from:p.i] {
+		if t.isOp("(") {
 			depth++
-		case t.isOp(")"):
-			if depth == 0 && p.depth > 0 {
+		} else if t.isOp(")") {
+			depth = max(depth-1, 0)
+		}
+	}
+	for _, strict := range []bool{true, false} {
+		for p.i = here; p.peek().kind != tokEnd; p.next() {
+			t := p.peek()
+			switch {
+			case t.isOp("("):
+				depth++
+			case t.isOp(")"):
+				if depth == 0 && p.depth > 0 {
+					return
+				}
+				depth = max(depth-1, 0)
+			case (depth == 0 || !strict) && (words[t.word] || op != "" && t.isOp(op)):
 				return
 			}
-			depth = max(depth-1, 0)
-		case depth == 0 && (words[t.word] || op != "" && t.isOp(op)):
+		}
+		if depth == 0 {
 			return
 		}
 	}
@@ -271,9 +288,10 @@ func (p *parser) selectStmt() *selectStmt {
 		p.accept("ALL")
 	}
 	for {
+		from := p.i
 		ok := p.attempt(func() { s.Items = append(s.Items, p.item()) })
 		if !ok {
-			p.skipTo(",", clauseStart)
+			p.skipTo(from, ",", clauseStart)
 		}
 		if !p.acceptOp(",") {
 			break
@@ -290,8 +308,9 @@ func (p *parser) selectStmt() *selectStmt {
 	for p.join(s) {
 	}
 	if p.accept("WHERE") {
+		from := p.i
 		if !p.attempt(func() { s.Where = p.expression() }) {
-			p.skipTo("", clauseStart)
+			p.skipTo(from, "", clauseStart)
 		}
 	}
 	p.tail()
@@ -332,6 +351,7 @@ func (p *parser) alias() string {
 	}
 	if as {
 		if t.kind == tokName {
+			p.next()
 			p.fail(t.pos, fmt.Sprintf("%s is a word of SQL and cannot be a bare name", t.word), "write `"+t.text+"`")
 		}
 		p.unexpected("a name")
@@ -415,7 +435,7 @@ func (p *parser) join(s *selectStmt) bool {
 	j := &joinClause{Pos: t.pos}
 	if p.acceptOp(",") {
 		p.refuse(t.pos, "a comma in FROM is not run", "write JOIN .. ON and the condition")
-		p.attempt(func() { p.tableRef() })
+		s.Joins = append(s.Joins, &joinClause{Pos: t.pos, Table: p.tableRef(), On: refused{t.pos}})
 		return true
 	}
 	if p.accept("NATURAL") {
@@ -450,8 +470,9 @@ func (p *parser) join(s *selectStmt) bool {
 	j.Table = p.tableRef()
 	switch u := p.peek(); {
 	case p.accept("ON"):
+		from := p.i
 		if !p.attempt(func() { j.On = p.expression() }) {
-			p.skipTo("", clauseStart)
+			p.skipTo(from, "", clauseStart)
 		}
 	case p.accept("USING"):
 		p.refuse(u.pos, "USING is not run", "write ON and the equal columns: ON p.id = i.id")
@@ -461,7 +482,7 @@ func (p *parser) join(s *selectStmt) bool {
 	case !bad && t.word != "NATURAL":
 		p.fail(u.pos, fmt.Sprintf("expected ON behind the join with %s, found %s", j.Table.Name, u), "write ON and what must be equal: ON p.id = i.id")
 	}
-	if j.On == nil {
+	if j.On == nil || bad {
 		j.On = refused{j.Pos}
 	}
 	s.Joins = append(s.Joins, j)
@@ -478,6 +499,6 @@ func (p *parser) tail() {
 		}
 		p.refuse(t.pos, c.message, c.hint)
 		p.next()
-		p.skipTo("", clauseStart)
+		p.skipTo(p.i, "", clauseStart)
 	}
 }

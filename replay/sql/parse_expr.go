@@ -259,6 +259,7 @@ func (p *parser) primary() expression {
 }
 
 func (p *parser) parens() expression {
+	from := p.i
 	t := p.next()
 	if w := p.peek(); w.word == "SELECT" || w.word == "WITH" {
 		p.subquery(t.pos, "a subquery")
@@ -266,7 +267,10 @@ func (p *parser) parens() expression {
 	}
 	x := p.expression()
 	if c := p.peek(); c.isOp(",") {
-		p.fail(t.pos, "a row (a, b) is not a value here", "compare the columns one by one: a = c AND b = d")
+		p.refuse(t.pos, "a row (a, b) is not a value here", "compare the columns one by one: a = c AND b = d")
+		p.i = from
+		p.skipParens()
+		return refused{t.pos}
 	}
 	p.expectOp(")")
 	after := p.ahead(1)
@@ -339,7 +343,9 @@ func (p *parser) column() expression {
 		c.Parts = append(c.Parts, p.fieldName())
 	}
 	if p.peek().isOp("(") {
-		p.fail(t.pos, fmt.Sprintf("function %s is not known", strings.Join(c.Parts, ".")), "docs/sql.md lists the functions; functions of your own are not run")
+		p.refuse(t.pos, fmt.Sprintf("function %s is not known", strings.Join(c.Parts, ".")), "docs/sql.md lists the functions; functions of your own are not run")
+		p.skipParens()
+		return refused{t.pos}
 	}
 	return c
 }
@@ -429,6 +435,8 @@ func (p *parser) function() expression {
 		c.Args = []expression{p.expression()}
 		if p.accept("TO") {
 			c.Unit = p.unit()
+		} else {
+			p.arguments(&c)
 		}
 	case "TRIM":
 		p.trim(&c)

@@ -20,7 +20,7 @@ const (
 // Format reads a query and writes it anew: keywords in upper case, no comments, parentheses only where they are
 // needed. What the dialect cannot say is a problem.
 func Format(text string, dialect Dialect) (string, []Problem) {
-	q, problems := parse(text)
+	q, _, problems := parse(text)
 	if broken(problems) {
 		return "", problems
 	}
