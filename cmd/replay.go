@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -73,14 +72,6 @@ NDJSON and the summary to stderr.`,
 }
 
 func (o *replayOptions) check() error {
-	oneOf := func(flag, value string, allowed ...string) error {
-		for _, a := range allowed {
-			if value == a {
-				return nil
-			}
-		}
-		return schema.WithHint(fmt.Errorf("--%s %s", flag, value), "give "+strings.Join(allowed, " or "))
-	}
 	if o.as == "" {
 		o.as = map[string]string{"kafka": "stream"}[o.from]
 		if o.as == "" {
@@ -93,15 +84,14 @@ func (o *replayOptions) check() error {
 	if o.from == "kafka" && o.as == "batch" && o.until == "" {
 		return schema.WithHint(errors.New("a batch from Kafka needs an end"), "add --until latest, or a time")
 	}
-	return errors.Join(oneOf("from", o.from, "lake", "kafka"), oneOf("as", o.as, "batch", "stream"), oneOf("format", o.format, "text", "json"))
+	return errors.Join(oneOf("--from", o.from, "lake", "kafka"), oneOf("--as", o.as, "batch", "stream"), oneOf("--format", o.format, "text", "json"))
 }
 
 func (o *replayOptions) run(ctx context.Context) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	soft, ctx, release := o.world.interrupts(ctx)
-	defer release()
+	soft, ctx := o.world.interrupts(ctx)
 	run, err := o.open(ctx)
 	if err != nil {
 		return err
@@ -110,10 +100,17 @@ func (o *replayOptions) run(ctx context.Context) error {
 	run.job.Stop = soft
 	bar := newProgress(o.world, "replay", o.quiet)
 	run.job.Observe = func(p replay.Progress) {
-		bar.Set(p.RowsIn, run.total, fmt.Sprintf("%s rows out, %s of state", count(p.RowsOut), bytesText(p.StateBytes)))
+		bar.Set(p.RowsIn, run.total, fmt.Sprintf("%s rows out, %s of state", thousands(p.RowsOut), bytesText(p.StateBytes)))
 	}
 	sum, err := replay.Run(ctx, run.job)
 	bar.Done()
+	if errors.Is(err, replay.ErrInterrupted) {
+		o.world.report(err, "run it again; it starts from the beginning")
+		return exitCode(exitInterrupted)
+	}
+	if err == nil {
+		err = run.finish(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -142,13 +139,13 @@ func printSummary(w io.Writer, s *replay.Summary, format string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "stream\trows\tlate\tduplicates\tconflicts\trejected\tundecided\t")
 	for _, st := range s.Streams {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", st.Name, count(st.Rows), count(st.Late), count(st.Duplicates), count(st.Conflicts), count(st.Rejected), count(st.Undecided))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", st.Name, thousands(st.Rows), thousands(st.Late), thousands(st.Duplicates), thousands(st.Conflicts), thousands(st.Rejected), thousands(st.Undecided))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	for _, o := range s.Outputs {
-		fmt.Fprintf(w, "output %s: %s rows\n", o.Name, count(o.Rows))
+		fmt.Fprintf(w, "output %s: %s rows\n", o.Name, thousands(o.Rows))
 	}
 	if s.First != "" {
 		fmt.Fprintf(w, "event time %s to %s\n", s.First, s.Last)
@@ -156,12 +153,12 @@ func printSummary(w io.Writer, s *replay.Summary, format string) error {
 	for _, d := range s.Decisions {
 		fmt.Fprintf(w, "decision: partition %s of %s was left out from offset %d (%s)\n", d.Lane, d.Stream, d.Position, d.Kind)
 	}
-	_, err := fmt.Fprintf(w, "as %s in %.1f s, %s rows/s, %s of state at most\n", s.Mode, s.Seconds, count(int64(s.RowsPerSecond)), bytesText(s.PeakStateBytes))
+	_, err := fmt.Fprintf(w, "as %s in %.1f s, %s rows/s, %s of state at most\n", s.Mode, s.Seconds, thousands(int64(s.RowsPerSecond)), bytesText(s.PeakStateBytes))
 	return err
 }
 
-// count is a number with its thousands apart.
-func count(n int64) string {
+// thousands is a number with its thousands apart.
+func thousands(n int64) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "," + s[i:]
