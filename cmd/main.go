@@ -104,6 +104,7 @@ func newRoot(w *world) *cobra.Command {
 		newLint(w),
 		newPlan(w),
 		newReplay(w),
+		newCapture(w),
 		newVersion(w),
 	)
 	root.AddCommand(helpTopics()...)
