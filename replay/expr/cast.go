@@ -88,7 +88,12 @@ func compileCast(n *Node, arg fn) (fn, error) {
 	case to.Kind == schema.String:
 		return castToText(from, to, arg), nil
 	case to.Kind == schema.Bytes && isTextual(from.Kind):
-		return arg, nil
+		out := &vec{}
+		return func(c *ctx, sel []int32) *vec {
+			v := arg(c, sel)
+			out.m, out.s, out.null = v.m, v.s, v.null
+			return out
+		}, nil
 	case isInt(from.Kind) && isInt(to.Kind):
 		return castInts(from, to, arg, rough), nil
 	case isNested(to.Kind):

@@ -576,10 +576,19 @@ func appendJava(dst []byte, x float64, size int) []byte {
 	}
 	var buf [32]byte
 	neg, digits, exp := shortest(&buf, x, size)
+	a := math.Abs(x)
+	if len(digits) == 1 && (a < 1e-300 || size == 32 && a < 1e-40) {
+		// Java prints two digits at least, and of those the nearest, which matters where doubles are few.
+		var two [32]byte
+		text := strconv.AppendFloat(two[:0], a, 'e', 1, size)
+		if back, err := strconv.ParseFloat(string(text), size); err == nil && back == a {
+			e, _ := strconv.Atoi(string(text[4:]))
+			digits, exp = append(buf[:0], text[0], text[2]), e+1
+		}
+	}
 	if neg {
 		dst = append(dst, '-')
 	}
-	a := math.Abs(x)
 	if size == 32 {
 		a = float64(float32(a))
 	}
