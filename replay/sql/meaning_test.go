@@ -329,14 +329,22 @@ func TestPlanMeansTheQuery(t *testing.T) {
 		r.Shuffle(len(on), func(i, j int) { on[i], on[j] = on[j], on[i] })
 		query := "SELECT a.id AS a, b.id AS b"
 		from := " FROM a" + kind() + " JOIN b ON " + strings.Join(on, " AND ")
-		if r.IntN(2) == 0 {
+		third := func() {
 			query += ", c.id AS c, c.n"
 			from += kind() + " JOIN c ON c.l = a.i AND " + one(meaningParts.third)
+		}
+		if r.IntN(3) == 0 {
+			third()
+			third = nil
 		}
 		if r.IntN(2) == 0 {
 			table := one(meaningParts.table)
 			query += ", " + string(table[6]) + ".id AS t, CASE WHEN a.s = b.s THEN a.n ELSE b.n END AS x"
 			from += kind() + table
+			if third != nil && r.IntN(2) == 0 {
+				third()
+				from += one([]string{"", " AND c.s = " + string(table[6]) + ".s", " AND " + string(table[6]) + ".i < 3"})
+			}
 		}
 		query += from
 		if r.IntN(2) == 0 {
