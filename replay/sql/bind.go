@@ -295,10 +295,15 @@ func (b *binder) call(e call) *expr.Node {
 	return made(expr.Call(e.Name, a...))
 }
 
-// functionNames are the functions that a query may call.
+// functionNames are the functions that a query may call; the table has operators and constructs beside them.
 func functionNames() []string {
-	return strings.Fields(`ABS CARDINALITY CEIL CHAR_LENGTH COALESCE DATE_FORMAT EXP EXTRACT FLOOR GREATEST JSON_VALUE LEAST LN LOWER LTRIM
-		MD5 MOD NULLIF POSITION POWER REGEXP_EXTRACT REPLACE ROUND RTRIM SHA256 SIGN SPLIT_INDEX SQRT SUBSTRING TIMESTAMPADD TIMESTAMPDIFF TRIM UPPER`)
+	var out []string
+	for _, f := range expr.Functions() {
+		if f.Name == upper(f.Name) && strings.HasPrefix(f.Signature, f.Name+"(") && !reserved[f.Name] {
+			out = append(out, f.Name)
+		}
+	}
+	return out
 }
 
 func (b *binder) jsonValue(e jsonValue) *expr.Node {
@@ -409,9 +414,12 @@ func missing(message, name string, names []string) (string, string) {
 	case len(names) == 0:
 		return message, ""
 	case len(names) > 12:
-		return message, fmt.Sprintf("there are %s and %d more", strings.Join(names[:12], ", "), len(names)-12)
+		return message, fmt.Sprintf("there are %s, and %d more", strings.Join(names[:12], ", "), len(names)-12)
 	}
-	return message, "there is " + strings.Join(names, ", ")
+	if len(names) == 1 {
+		return message, "there is " + names[0]
+	}
+	return message, "there are " + joinNames(names)
 }
 
 func (b *binder) owners(column string) []*source {
@@ -425,11 +433,12 @@ func (b *binder) owners(column string) []*source {
 }
 
 func (b *binder) columnOf(s *source, i int) *expr.Node {
-	name := s.rel.Fields[i].Name
+	name, t := s.rel.Fields[i].Name, s.rel.Fields[i].Type
 	if !b.bare {
 		name = s.ref.Alias + "." + name
 	}
-	return expr.Column(s.base+i, name, s.rel.Fields[i].Type)
+	t.Epoch = "" // how it was read does not concern what is made of it
+	return expr.Column(s.base+i, name, t)
 }
 
 func (b *binder) fields(at Pos, n *expr.Node, names []string) *expr.Node {

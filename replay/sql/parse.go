@@ -150,6 +150,9 @@ func (p *parser) unexpected(want string) {
 			}
 		}
 	}
+	if hint == "" && want == "FROM" {
+		hint = "is a comma missing before it?"
+	}
 	p.fail(t.pos, fmt.Sprintf("expected %s, found %s", want, t), hint)
 }
 
