@@ -26,6 +26,7 @@ func conformance(t *testing.T, start func(testing.TB) *cluster) {
 	run("bounds by offset", testOffsets)
 	run("seek goes on exactly there", testSeek)
 	run("seek to what is gone", testSeekGone)
+	run("records that vanish", testVanished)
 	run("aborted transactions", testAborted)
 	run("open transaction", testOpenTransaction)
 	run("bad records", testBad)
