@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -245,8 +246,8 @@ func advise(err error) error {
 		hint = "the brokers' certificate is for another name; set kafka.tls.server_name if that is right"
 	case errors.As(err, &record):
 		hint = "the broker does not speak TLS on this port; remove kafka.tls or use its TLS port"
-	case errors.As(err, &eof):
-		hint = "the broker may want TLS (kafka.tls) or SASL (kafka.sasl) on this port, or neither"
+	case errors.As(err, &eof), errors.Is(err, io.EOF):
+		hint = "the broker closes the connection: it may want TLS (kafka.tls) or SASL (kafka.sasl) on this port, or neither, or refuse the user and password"
 	case errors.As(err, &loss), errors.Is(err, kerr.OffsetOutOfRange):
 		hint = "records between the position and the topic's present start or end are gone; start again from the lake or with --since, or lengthen the topic's retention"
 	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.InconsistentTopicID):

@@ -14,3 +14,7 @@ func TestReal(t *testing.T) {
 		sinkConformance(t, func(t testing.TB) *cluster { return newCluster(t, services.Kafka(t)) })
 	})
 }
+
+func BenchmarkRealConsumeDecode(b *testing.B) { benchConsume(b, newCluster(b, services.Kafka(b))) }
+
+func BenchmarkRealEncodeProduce(b *testing.B) { benchProduce(b, newCluster(b, services.Kafka(b))) }

@@ -229,7 +229,7 @@ func (s *Sink) Open(ctx context.Context, output string, fields []schema.Field) (
 	if err != nil {
 		return nil, fmt.Errorf("kafka: output %s: %w", output, err)
 	}
-	w := &writer{sink: s, output: output, topic: o.Topic, enc: enc, free: make(chan *chunk, 64)}
+	w := &writer{sink: s, output: output, topic: o.Topic, enc: enc, free: make(chan *chunk, 256)}
 	if len(o.Key) > 0 {
 		if w.key, err = NewKey(fields, o.Key); err != nil {
 			return nil, fmt.Errorf("kafka: output %s: %w", output, err)
@@ -354,8 +354,7 @@ func (w *writer) take() *chunk {
 	c := &chunk{}
 	c.promise = func(r *kgo.Record, err error) {
 		if err != nil {
-			err = advise(fmt.Errorf("kafka: output %s: topic %s: %w", w.output, w.topic, err))
-			w.sink.failed.CompareAndSwap(nil, &err)
+			w.fail(err)
 		}
 		if c.left.Add(-1) == 0 && cap(c.buf) <= 8*chunkBytes {
 			select {
@@ -365,6 +364,12 @@ func (w *writer) take() *chunk {
 		}
 	}
 	return c
+}
+
+// fail keeps the first error; its argument moves to the heap, so that the promise's does not.
+func (w *writer) fail(err error) {
+	err = advise(fmt.Errorf("kafka: output %s: topic %s: %w", w.output, w.topic, err))
+	w.sink.failed.CompareAndSwap(nil, &err)
 }
 
 // floorMilli cuts to milliseconds, and to the years 1678 to 2261 that the client can write (it counts in

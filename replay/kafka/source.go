@@ -65,7 +65,7 @@ type SourceOptions struct {
 	Refresh time.Duration
 	// Decoders is the number of decoding goroutines; 0 is 2.
 	Decoders int
-	// ReadAhead is the number of bytes read ahead in one partition; 0 is 8 MiB. A partition may exceed it by
+	// ReadAhead is the number of bytes read ahead in one partition; 0 is 4 MiB. A partition may exceed it by
 	// one fetch, which is 2 MiB as the broker keeps it, compressed.
 	ReadAhead int
 	// BlockRows is the greatest number of rows of a block; 0 is 16,384.
@@ -108,7 +108,7 @@ func NewSource(ctx context.Context, opts SourceOptions) (*Source, error) {
 		return nil, errors.New("kafka: idle needs a clock")
 	}
 	opts.Decoders = orDefault(opts.Decoders, 2)
-	opts.ReadAhead = orDefault(opts.ReadAhead, 8<<20)
+	opts.ReadAhead = orDefault(opts.ReadAhead, 4<<20)
 	opts.BlockRows = orDefault(opts.BlockRows, 16384)
 	opts.Refresh = orDefault(opts.Refresh, 30*time.Second)
 	s := &Source{opts: opts, time: -1, byPart: map[int32]*lane{}, ready: make(chan struct{}, 1), room: make(chan struct{}, 1)}

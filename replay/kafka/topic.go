@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -57,7 +58,8 @@ func final(err error) bool {
 	if errors.As(err, &k) {
 		return !k.Retriable
 	}
-	return errors.As(err, &eof) || schema.Hint(advise(err)) != ""
+	// A broker that goes down or comes up may close a connection too.
+	return errors.As(err, &eof) || !errors.Is(err, io.EOF) && schema.Hint(advise(err)) != ""
 }
 
 // partitions are a topic's partitions in ascending order.
