@@ -72,5 +72,6 @@ func newRoot(w *world) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.AddCommand(newVersion(w))
+	root.AddCommand(newFixtures(w))
 	return root
 }
