@@ -105,6 +105,7 @@ func newRoot(w *world) *cobra.Command {
 		newPlan(w),
 		newReplay(w),
 		newCapture(w),
+		newFixtures(w),
 		newVersion(w),
 	)
 	root.AddCommand(helpTopics()...)
