@@ -83,7 +83,9 @@ func (d *decoder) warn(at position, message, hint string) {
 
 // decode parses the text and checks it against the declaration. The result is nil where there is nothing to
 // go on with.
-func (d *decoder) decode(text string) (v *value) {
+func (d *decoder) decode(text string) (v *value) { return d.decodeWith(text, &root) }
+
+func (d *decoder) decodeWith(text string, f *field) (v *value) {
 	defer func() {
 		if r := recover(); r != nil { // the YAML parser has panicked on broken files before
 			d.problem(position{1, 1}, fmt.Sprintf("this is no YAML: %v", r), "see https://yaml.org, or compare with `lockstep help pipeline`")
@@ -119,7 +121,7 @@ func (d *decoder) decode(text string) (v *value) {
 	if len(bodies) > 1 {
 		d.problem(d.nodeAt(bodies[1]), "a second document in one file", "write each pipeline into a file of its own")
 	}
-	return d.value(bodies[0], &root, "", d.nodeAt(bodies[0]))
+	return d.value(bodies[0], f, "", d.nodeAt(bodies[0]))
 }
 
 func syntaxHint(message string) string {
