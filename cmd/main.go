@@ -71,6 +71,6 @@ func newRoot(w *world) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newVersion(w))
+	root.AddCommand(newValidate(w), newVersion(w))
 	return root
 }
