@@ -367,4 +367,3 @@ func (m *matcher) runMultiset(nl, nr int, entry func(int) []uint64, find func([]
 		}
 	}
 }
-

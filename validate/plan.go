@@ -266,8 +266,8 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 		if len(f.uncomparable) > 0 && t != nil && t.As != "" {
 			d, err := parseTypeName(t.As)
 			if err == nil {
-				_, err1 := asConverter(asSource(c.typ), d)
-				_, err2 := asConverter(asSource(r), d)
+				_, err1 := asConverter(c.typ, d)
+				_, err2 := asConverter(r, d)
 				err = errors.Join(err1, err2)
 			}
 			if err != nil {
@@ -292,7 +292,7 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 		for _, x := range f.notes {
 			p.note(x)
 		}
-		if !c.typ.same(r) {
+		if !c.typ.same(r) && declared(c.typ) && declared(r) {
 			p.note(Finding{Kind: "type", Column: c.name, Left: c.typ.String(), Right: r.String(), Text: "other types, compared by value"})
 		}
 		if t != nil {
@@ -327,8 +327,24 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 	return p, p.setScope()
 }
 
-// asSource is the type that a value has when it is read: a struct of Arrow as text and the like.
-func asSource(t typ) typ { return t }
+// declared says that a file gave the type; CSV and JSON have none to differ.
+func declared(t typ) bool {
+	switch t.kind {
+	case kUntyped, kJSONNumber, kNull:
+		return false
+	case kList:
+		return declared(*t.elem)
+	case kMap:
+		return declared(*t.key) && declared(*t.elem)
+	case kStruct:
+		for _, f := range t.fields {
+			if !declared(f.typ) {
+				return false
+			}
+		}
+	}
+	return !t.json
+}
 
 func (p *plan) note(f Finding) {
 	p.schema = append(p.schema, f)
@@ -438,7 +454,7 @@ func (p *plan) setKeys() error {
 		for _, x := range f.notes {
 			p.note(x)
 		}
-		if !c.types[0].same(c.types[1]) {
+		if !c.types[0].same(c.types[1]) && declared(c.types[0]) && declared(c.types[1]) {
 			p.note(Finding{Kind: "type", Column: c.label(), Left: c.types[0].String(), Right: c.types[1].String(), Text: "other types, compared by value"})
 		}
 		p.keys = append(p.keys, c)
