@@ -105,6 +105,7 @@ func newRoot(w *world) *cobra.Command {
 		newPlan(w),
 		newReplay(w),
 		newCapture(w),
+		newValidate(w),
 		newFixtures(w),
 		newVersion(w),
 	)
