@@ -103,6 +103,7 @@ func newRoot(w *world) *cobra.Command {
 	root.AddCommand(
 		newLint(w),
 		newPlan(w),
+		newDemo(w),
 		newReplay(w),
 		newCapture(w),
 		newValidate(w),
