@@ -206,6 +206,13 @@ func (b *binder) binary(e binary) *expr.Node {
 	if a == nil {
 		return nil
 	}
+	if level(e) == levelCompare && !strings.HasPrefix(e.Op, "IS ") {
+		for _, side := range []expression{e.L, e.R} {
+			if _, null := side.(nullLit); null {
+				b.warn(e.Pos, e.Op+" NULL is never TRUE", "write IS NULL or IS NOT NULL")
+			}
+		}
+	}
 	return b.made(e.Pos)(expr.Call(e.Op, a...))
 }
 

@@ -2,6 +2,7 @@ package sql
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lockstep-data/lockstep/replay/expr"
@@ -52,6 +53,7 @@ func Compile(text string, cat Catalog) (*Plan, []Problem) {
 		problems = append(problems, unite(branches)...)
 	}
 	sortProblems(problems)
+	problems = slices.Compact(problems) // what ON is made of is bound more than once
 	if broken(problems) {
 		return nil, problems
 	}

@@ -88,8 +88,8 @@ project
   . t.name STRING
   filter t.name IS NOT NULL
     left lookup titles as t (name)
-      . key i.title_id
-      . key 'NL'
+      . key t.title_id = i.title_id
+      . key t.country = 'NL'
       . on t.name <> 'x' AND i.rank = 1
       scan impressions as i (title_id, rank)`},
 		// A key of another type: what it cannot hold finds nothing, what it changes is refused by the condition.
@@ -97,12 +97,12 @@ project
 project
   . d.family STRING
   inner lookup rates as q (rate)
-    . key TRY_CAST(CAST(i.rank AS DECIMAL(12,3)) AS DECIMAL(10,2))
+    . key q.rate = TRY_CAST(CAST(i.rank AS DECIMAL(12,3)) AS DECIMAL(10,2))
     . on q.rate = CAST(i.rank AS DECIMAL(12,3))
     inner lookup rates as r ()
-      . key TRY_CAST(i.rank AS DECIMAL(10,2))
+      . key r.rate = TRY_CAST(i.rank AS DECIMAL(10,2))
       inner lookup devices as d (family)
-        . key TRY_CAST(i.profile_id AS INT)
+        . key d.device_id = TRY_CAST(i.profile_id AS INT)
         scan impressions as i (profile_id, rank)`},
 		// One stream twice.
 		{"SELECT a.rank, b.rank AS next FROM impressions a LEFT JOIN impressions b ON b.profile_id = a.profile_id AND b.title_id = a.rank AND b.shown_at > a.shown_at AND b.shown_at <= a.shown_at + INTERVAL '1' DAY", `

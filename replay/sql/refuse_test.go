@@ -124,6 +124,15 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+func TestComparisonWithNull(t *testing.T) {
+	query := "SELECT rank FROM impressions WHERE rank = NULL OR NULL <> rank OR rank IS NOT DISTINCT FROM NULL"
+	p, problems := Compile(query, testCatalog())
+	want(t, query, problems, "1:41: = NULL is never TRUE | IS NULL", "1:56: <> NULL is never TRUE | ")
+	if p == nil {
+		t.Error("a warning must not stop a query")
+	}
+}
+
 func TestTables(t *testing.T) {
 	refs, problems := Tables(takeRate + " UNION ALL SELECT 1 FROM impressions JOIN `odd name` o ON TRUE")
 	if len(problems) > 0 || len(refs) != 5 || refs[0] != (Ref{"impressions", 5, 6}) || refs[1] != (Ref{"playbacks", 6, 11}) || refs[4].Name != "odd name" {
