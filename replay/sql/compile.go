@@ -175,7 +175,7 @@ func (br *branch) items(named bool) {
 		if name == "" && named {
 			br.problem(it.Pos, "this expression has no name", "give it one: .. AS name")
 		}
-		br.column1(n, name, it.Pos)
+		br.addColumn(n, name, it.Pos)
 	}
 	seen := map[string]Pos{}
 	for i, name := range br.names {
@@ -187,7 +187,7 @@ func (br *branch) items(named bool) {
 	}
 }
 
-func (br *branch) column1(n *expr.Node, name string, at Pos) {
+func (br *branch) addColumn(n *expr.Node, name string, at Pos) {
 	br.exprs = append(br.exprs, n)
 	br.names = append(br.names, name)
 	br.at = append(br.at, at)
@@ -201,7 +201,7 @@ func (br *branch) star(it item) {
 		}
 		found = true
 		for i, f := range s.rel.Fields {
-			br.column1(br.columnOf(s, i), f.Name, it.Pos)
+			br.addColumn(br.columnOf(s, i), f.Name, it.Pos)
 		}
 	}
 	if !found {
