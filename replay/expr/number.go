@@ -476,7 +476,7 @@ func roundFloat(x float64, n, size int) float64 {
 		// Far from a tie the digits need not be written out: an integer below 2^53 over a power of ten
 		// is divided exactly as the text would be read.
 		p := pow10[n]
-		if s := math.Abs(x) * p; s < 1<<50 {
+		if s := math.Abs(x) * p; s < 1<<44 { // s is off by less than 0.01
 			f := math.Floor(s)
 			if d := s - f; d < 0.49 || d > 0.51 {
 				if d > 0.5 {
