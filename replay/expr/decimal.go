@@ -67,6 +67,12 @@ func scaleUp(x num, k int) (num, bool) {
 	if hi == 0 && lo == 0 {
 		return x, true
 	}
+	if hi == 0 && k <= 18 {
+		h, l := bits.Mul64(lo, tens[k].LowBits())
+		if h < 1<<62 { // 2^126 is below 10^38
+			return fromMagnitude(h, l, neg), true
+		}
+	}
 	if k > 38 {
 		return x, false
 	}
@@ -238,6 +244,14 @@ func divDecimal(c *ctx, a, b num, up, p int) (num, bool) {
 		if x, ok := scaleUp(a, up); ok {
 			hi, lo, n1 := magnitude(x)
 			dh, dl, n2 := magnitude(b)
+			if hi == 0 && dh == 0 {
+				q, r := lo/dl, lo%dl
+				if r >= dl-r {
+					q++ // a quotient of 2^64-1 leaves no rest
+				}
+				v := fromMagnitude(0, q, n1 != n2)
+				return v, within(v, p)
+			}
 			qh, ql, rh, rl := divide128(hi, lo, dh, dl)
 			el, borrow := bits.Sub64(dl, rl, 0)
 			eh, _ := bits.Sub64(dh, rh, borrow)
