@@ -34,7 +34,9 @@ type binder struct {
 	// visible is how many of the sources an expression may name: in ON those up to the join.
 	visible int
 	// bare hides the aliases, for conditions over a result.
-	bare     bool
+	bare bool
+	// later are the names that the select list gives, which WHERE does not see.
+	later    map[string]bool
 	problems []Problem
 }
 

@@ -41,6 +41,16 @@ func Tables(text string) ([]Ref, []Problem) {
 func Compile(text string, cat Catalog) (*Plan, []Problem) {
 	q, whole, problems := parse(text)
 	if !whole {
+		// Beside what could not be read, only names are worth telling; anything else may follow from it.
+		for _, s := range q.Selects {
+			br := &branch{}
+			br.addSource(s.From, Inner, cat)
+			for _, j := range s.Joins {
+				br.addSource(j.Table, j.Kind, cat)
+			}
+			problems = append(problems, br.problems...)
+		}
+		sortProblems(problems)
 		return nil, problems
 	}
 	var branches []*branch
@@ -108,6 +118,10 @@ func bindSelect(s *selectStmt, cat Catalog, named bool) *branch {
 		br.joins = append(br.joins, br.join(k+1, j))
 	}
 	br.visible = len(br.sources)
+	br.later = map[string]bool{}
+	for _, it := range s.Items {
+		br.later[it.Alias] = it.Alias != ""
+	}
 	if s.Where != nil {
 		for _, x := range flatten("AND", s.Where) {
 			if n := br.condition(x, "WHERE"); n != nil {
@@ -115,6 +129,7 @@ func bindSelect(s *selectStmt, cat Catalog, named bool) *branch {
 			}
 		}
 	}
+	br.later = nil
 	br.items(named)
 	return br
 }

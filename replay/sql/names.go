@@ -79,6 +79,10 @@ func (b *binder) unknown(e columnRef, sources []*source) {
 			return
 		}
 	}
+	if b.later[first] {
+		b.problem(e.Pos, fmt.Sprintf("%s is a name of the select list, which WHERE does not see", first), "write the expression itself, or use the `where:` of an output")
+		return
+	}
 	message, hint := missing(fmt.Sprintf("no column %s", first), first, columns)
 	b.problem(e.Pos, message, hint)
 }
