@@ -85,6 +85,9 @@ func compileCast(n *Node, arg fn) (fn, error) {
 		}
 	}
 	switch {
+	case from.Kind == schema.Null:
+		none, err := constant(nil, to)
+		return func(*ctx, []int32) *vec { return none }, err
 	case to.Kind == schema.String:
 		return castToText(from, to, arg), nil
 	case to.Kind == schema.Bytes && isTextual(from.Kind):
