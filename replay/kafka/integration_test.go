@@ -160,7 +160,7 @@ func TestRealSASL(t *testing.T) {
 			t.Fatalf("%s: a refusal was waited for %v", good.Mechanism, d)
 		}
 	}
-	_, err := c.trySource(t, topic, func(o *SourceOptions) { o.Client.Brokers, o.Client.StartTimeout = brokers, 2 * time.Second })
+	_, err := c.trySource(t, topic, func(o *SourceOptions) { o.Client.Brokers, o.Client.StartTimeout = brokers, 2*time.Second })
 	if err == nil || !strings.Contains(schema.Hint(err), "kafka.sasl") || errors.Is(err, context.Canceled) {
 		t.Fatal(err, schema.Hint(err))
 	}
