@@ -234,7 +234,8 @@ func advise(err error) error {
 	switch {
 	case err == nil || schema.Hint(err) != "":
 		return err
-	case errors.Is(err, kerr.SaslAuthenticationFailed):
+	// A broker that refuses a token answers with data where the client expects none; its error has no type.
+	case errors.Is(err, kerr.SaslAuthenticationFailed), strings.Contains(err.Error(), "unexpected data in oauth response"):
 		hint = "the broker refused the user, password or token; check kafka.sasl and the environment variables that it names"
 	case errors.Is(err, kerr.UnsupportedSaslMechanism), errors.Is(err, kerr.IllegalSaslState):
 		hint = "the broker offers other SASL mechanisms; check kafka.sasl.mechanism"

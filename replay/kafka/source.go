@@ -58,7 +58,7 @@ type SourceOptions struct {
 	// Idle, when above 0, makes a partition that has had no row for so long tell so. Needs Now. A partition
 	// is not idle while its broker is away, while it has records to read, or while its rows wait for Next.
 	Idle time.Duration
-	// Now is the clock that measures Idle.
+	// Now is the clock that measures Idle; it is called from several goroutines.
 	Now func() time.Time
 	// Refresh is the time between looks for new partitions; 0 is 30 s. A bounded read does not look: its end
 	// is fixed when it starts.

@@ -27,6 +27,8 @@ func conformance(t *testing.T, start func(testing.TB) *cluster) {
 	run("seek goes on exactly there", testSeek)
 	run("seek to what is gone", testSeekGone)
 	run("records that vanish", testVanished)
+	run("deleted topic", testDeleted)
+	run("the partition furthest back comes first", testAlign)
 	run("compacted topic", testCompacted)
 	run("capture", testCapture)
 	run("aborted transactions", testAborted)
