@@ -105,5 +105,12 @@ func newRoot(w *world) *cobra.Command {
 		newVersion(w),
 	)
 	root.AddCommand(helpTopics()...)
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args, c.RunE = cobra.ArbitraryArgs, runCompletion
+			c.Annotations = exits("0    done\n2    no such shell")
+		}
+	}
 	return root
 }
