@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -27,6 +28,8 @@ import (
 type ClientOptions struct {
 	// Brokers are the addresses to start from, host:port; a host alone means port 9092.
 	Brokers []string
+	// ClientID is what brokers see in their logs and quotas; "" is lockstep.
+	ClientID string
 	// TLS, when not nil, encrypts every connection.
 	TLS *TLSOptions
 	// SASL, when not nil, authenticates every connection.
@@ -111,7 +114,7 @@ func Client(opts ClientOptions) ([]kgo.Opt, error) {
 	}
 	out := []kgo.Opt{
 		kgo.SeedBrokers(seeds...),
-		kgo.ClientID("lockstep"),
+		kgo.ClientID(cmp.Or(opts.ClientID, "lockstep")),
 		kgo.DisableClientMetrics(),
 		kgo.RetryBackoffFn(pause),
 		// The client's 5 s would be how long a moved leader or a new partition goes unnoticed.

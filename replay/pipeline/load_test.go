@@ -28,7 +28,7 @@ func TestDefaults(t *testing.T) {
 	if !reflect.DeepEqual(p.Streams[0], want) {
 		t.Errorf("got  %+v\nwant %+v", p.Streams[0], want)
 	}
-	if k := (Kafka{Brokers: []string{"a"}, ClientID: "lockstep", Group: "lockstep-p", Delivery: "exactly-once"}); !reflect.DeepEqual(p.Kafka, k) {
+	if k := (Kafka{Brokers: []string{"a"}, ClientID: "lockstep", Group: "lockstep-p", Delivery: "at-least-once"}); !reflect.DeepEqual(p.Kafka, k) {
 		t.Errorf("kafka: %+v", p.Kafka)
 	}
 	if p.OnError != "fail" || p.Outputs != nil || p.Tables != nil {
