@@ -85,10 +85,18 @@ func compileCast(n *Node, arg fn) (fn, error) {
 		}
 	}
 	switch {
+	case from.Kind == schema.Null:
+		none, err := constant(nil, to)
+		return func(*ctx, []int32) *vec { return none }, err
 	case to.Kind == schema.String:
 		return castToText(from, to, arg), nil
 	case to.Kind == schema.Bytes && isTextual(from.Kind):
-		return arg, nil
+		out := &vec{}
+		return func(c *ctx, sel []int32) *vec {
+			v := arg(c, sel)
+			out.m, out.s, out.null = v.m, v.s, v.null
+			return out
+		}, nil
 	case isInt(from.Kind) && isInt(to.Kind):
 		return castInts(from, to, arg, rough), nil
 	case isNested(to.Kind):

@@ -315,10 +315,12 @@ func compileIs(op string, arg fn) fn {
 func compileIn(n *Node, args []fn) fn {
 	var set inSet
 	var pairs []int
+	fails := false
 	for k := 0; k < len(args); k += 2 {
-		if n.Args[k] == n.Args[0] && n.Args[k+1].IsLiteral() && set.add(n.Args[k+1], n.Args[0].Type) {
+		if !fails && n.Args[k] == n.Args[0] && n.Args[k+1].IsLiteral() && set.add(n.Args[k+1], n.Args[0].Type) {
 			continue
 		}
+		fails = fails || n.Args[k].CanFail() && k > 0 || n.Args[k+1].CanFail()
 		pairs = append(pairs, k)
 	}
 	equal := make([]func(*ctx, []bool, *vec, *vec, []int32), len(args))

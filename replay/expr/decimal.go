@@ -67,6 +67,12 @@ func scaleUp(x num, k int) (num, bool) {
 	if hi == 0 && lo == 0 {
 		return x, true
 	}
+	if hi == 0 && k <= 18 {
+		h, l := bits.Mul64(lo, tens[k].LowBits())
+		if h < 1<<62 { // 2^126 is below 10^38
+			return fromMagnitude(h, l, neg), true
+		}
+	}
 	if k > 38 {
 		return x, false
 	}
@@ -184,11 +190,12 @@ func compileDecimal(n *Node, args []fn) fn {
 	default:
 		op = func(c *ctx, a, b num) (num, bool) { return modDecimal(c, a, b, sa, sb, t) }
 	}
+	shown := n.String()
 	divides := n.Op == "/" || n.Op == "%"
 	return strict(args, roomFor[num], func(c *ctx, out *vec, in []*vec, i int) {
 		a, b := in[0].dec[i&in[0].m], in[1].dec[i&in[1].m]
 		if divides && b == (num{}) {
-			c.fail(out, i, errZero)
+			c.fail(out, i, fmt.Errorf("%s: %w", shown, errZero))
 			return
 		}
 		r, ok := op(c, a, b)
@@ -238,6 +245,14 @@ func divDecimal(c *ctx, a, b num, up, p int) (num, bool) {
 		if x, ok := scaleUp(a, up); ok {
 			hi, lo, n1 := magnitude(x)
 			dh, dl, n2 := magnitude(b)
+			if hi == 0 && dh == 0 {
+				q, r := lo/dl, lo%dl
+				if r >= dl-r {
+					q++ // a quotient of 2^64-1 leaves no rest
+				}
+				v := fromMagnitude(0, q, n1 != n2)
+				return v, within(v, p)
+			}
 			qh, ql, rh, rl := divide128(hi, lo, dh, dl)
 			el, borrow := bits.Sub64(dl, rl, 0)
 			eh, _ := bits.Sub64(dh, rh, borrow)

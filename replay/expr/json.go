@@ -63,6 +63,7 @@ func JSONValue(text *Node, path string, returning *schema.Type, onEmpty, onError
 
 // jsonPath is the steps from the root of a document.
 type jsonPath struct {
+	text  string
 	lax   bool
 	steps []jsonStep
 }
@@ -74,7 +75,7 @@ type jsonStep struct {
 }
 
 func newJSONPath(s string) (jsonPath, error) {
-	var p jsonPath
+	p := jsonPath{text: s}
 	s = strings.TrimSpace(s)
 	if mode, rest, found := strings.Cut(s, " "); found {
 		switch strings.ToLower(mode) {

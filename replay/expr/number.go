@@ -7,8 +7,6 @@ import (
 	"math/bits"
 	"strconv"
 
-	"github.com/apache/arrow/go/v17/arrow/decimal128"
-
 	"github.com/lockstep-data/lockstep/schema"
 )
 
@@ -16,8 +14,6 @@ var (
 	errZero = errors.New("division by zero")
 	errNaN  = errors.New("NaN and Infinity have no decimal digits")
 )
-
-func overflow(t schema.Type) error { return fmt.Errorf("the result does not fit %s", t) }
 
 func mulInt64(a, b int64) (int64, bool) {
 	if a == 0 || b == 0 {
@@ -47,7 +43,7 @@ func compileNumber(n *Node, args []fn) (fn, error) {
 		return floats1(args[0], math.Exp), nil
 	}
 	if n.IsInterval() {
-		return intKernel[int64](n.Op, tBig, args), nil
+		return intKernel[int64](n.Op, tBig, n, args), nil
 	}
 	switch n.Type.Kind {
 	case schema.Date, schema.Timestamp:
@@ -64,20 +60,20 @@ func compileNumber(n *Node, args []fn) (fn, error) {
 	}
 	switch n.Type.Kind {
 	case schema.SmallInt:
-		return intKernel[int16](n.Op, n.Type, args), nil
+		return intKernel[int16](n.Op, n.Type, n, args), nil
 	case schema.Int:
-		return intKernel[int32](n.Op, n.Type, args), nil
+		return intKernel[int32](n.Op, n.Type, n, args), nil
 	}
-	return intKernel[int64](n.Op, n.Type, args), nil
+	return intKernel[int64](n.Op, n.Type, n, args), nil
 }
 
 // narrowMod is a % b where b's type is narrower than a's. The remainder is nearer to zero than b, so it fits.
 func narrowMod(n *Node, args []fn) fn {
 	var mod fn
 	if n.Args[0].Type.Kind == schema.Int {
-		mod = intKernel[int32]("%", n.Type, args)
+		mod = intKernel[int32]("%", n.Type, n, args)
 	} else {
-		mod = intKernel[int64]("%", n.Type, args)
+		mod = intKernel[int64]("%", n.Type, n, args)
 	}
 	out := &vec{m: -1}
 	return func(c *ctx, sel []int32) *vec {
@@ -104,8 +100,9 @@ func narrowMod(n *Node, args []fn) fn {
 
 // intKernel computes every row, also those not selected, and looks for the ones that overflowed only when a
 // row did: the loops stay free of branches.
-func intKernel[T signed](op string, t schema.Type, args []fn) fn {
+func intKernel[T signed](op string, t schema.Type, n *Node, args []fn) fn {
 	out := &vec{m: -1}
+	shown := n.String()
 	if op == "NEG" {
 		zero := &vec{}
 		*values[T](zero) = []T{0}
@@ -125,7 +122,7 @@ func intKernel[T signed](op string, t schema.Type, args []fn) fn {
 		case "*":
 			over = mulKernel(dst, a, b, x.m, y.m)
 		default:
-			divKernel(c, out, dst, a, b, x.m, y.m, sel, op == "%", t)
+			divKernel(c, out, dst, a, b, x.m, y.m, sel, op == "%", t, shown)
 			return out
 		}
 		if over < 0 {
@@ -252,7 +249,7 @@ func reportOverflow[T signed](c *ctx, out *vec, op string, a, b []T, am, bm int,
 	}
 }
 
-func divKernel[T signed](c *ctx, out *vec, dst, a, b []T, am, bm int, sel []int32, mod bool, t schema.Type) {
+func divKernel[T signed](c *ctx, out *vec, dst, a, b []T, am, bm int, sel []int32, mod bool, t schema.Type, shown string) {
 	if bm == 0 && out.null == nil && b[0] != 0 && b[0] != -1 {
 		k := b[0]
 		if mod {
@@ -273,7 +270,7 @@ func divKernel[T signed](c *ctx, out *vec, dst, a, b []T, am, bm int, sel []int3
 		x, y := a[int(i)&am], b[int(i)&bm]
 		switch {
 		case y == 0:
-			c.fail(out, int(i), errZero)
+			c.fail(out, int(i), fmt.Errorf("%s: %w", shown, errZero))
 		case mod && y == -1:
 			dst[i] = 0
 		case mod:
@@ -476,7 +473,7 @@ func roundFloat(x float64, n, size int) float64 {
 		// Far from a tie the digits need not be written out: an integer below 2^53 over a power of ten
 		// is divided exactly as the text would be read.
 		p := pow10[n]
-		if s := math.Abs(x) * p; s < 1<<50 {
+		if s := math.Abs(x) * p; s < 1<<44 { // s is off by less than 0.01
 			f := math.Floor(s)
 			if d := s - f; d < 0.49 || d > 0.51 {
 				if d > 0.5 {
@@ -576,10 +573,19 @@ func appendJava(dst []byte, x float64, size int) []byte {
 	}
 	var buf [32]byte
 	neg, digits, exp := shortest(&buf, x, size)
+	a := math.Abs(x)
+	if len(digits) == 1 && (a < 1e-300 || size == 32 && a < 1e-40) {
+		// Java prints two digits at least, and of those the nearest, which matters where doubles are few.
+		var two [32]byte
+		text := strconv.AppendFloat(two[:0], a, 'e', 1, size)
+		if back, err := strconv.ParseFloat(string(text), size); err == nil && back == a {
+			e, _ := strconv.Atoi(string(text[4:]))
+			digits, exp = append(buf[:0], text[0], text[2]), e+1
+		}
+	}
 	if neg {
 		dst = append(dst, '-')
 	}
-	a := math.Abs(x)
 	if size == 32 {
 		a = float64(float32(a))
 	}
@@ -614,5 +620,3 @@ func appendJava(dst []byte, x float64, size int) []byte {
 	}
 	return strconv.AppendInt(append(dst, 'E'), int64(exp-1), 10)
 }
-
-var _ decimal128.Num

@@ -152,6 +152,10 @@ func (v *vec) load(a arrow.Array, t schema.Type, n int) error {
 	switch c := a.(type) {
 	case *array.Null:
 		ok = t.Kind == schema.Null
+		v.clearNulls(n)
+		for i := range v.null {
+			v.null[i] = true
+		}
 	case *array.Boolean:
 		ok = t.Kind == schema.Boolean
 		v.b = grown(v.b, n)

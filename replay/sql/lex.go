@@ -69,7 +69,7 @@ func shorten(s string) string {
 // maxTokens and maxNesting keep a hostile query from using up memory or the stack; maxChain does for a row of
 // operators, which makes a tree as deep as it is long.
 const (
-	maxTokens  = 200_000
+	maxTokens  = 50_000
 	maxNesting = 100
 	maxChain   = 5_000
 )
@@ -212,6 +212,9 @@ func (l *lexer) token() {
 		l.skip(1)
 		if !strings.ContainsRune("+-*/%=<>(),.;[]", r) {
 			l.problem(start, fmt.Sprintf("unexpected character %q", r), unexpectedHint(r))
+			for l.peek(0) == r { // one problem for many
+				l.skip(1)
+			}
 			return
 		}
 		add(tokOp, string(r))

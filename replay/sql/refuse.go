@@ -98,7 +98,7 @@ var elsewhere = map[string]string{
 	"LENGTH": "CHAR_LENGTH(s)", "LEN": "CHAR_LENGTH(s)", "SUBSTR": "SUBSTRING(s FROM 1 FOR 2)",
 	"CONCAT": "a || b", "CONCAT_WS": "a || ',' || b", "LEFT": "SUBSTRING(s FROM 1 FOR n)", "RIGHT": "SUBSTRING(s FROM -n)",
 	"INSTR": "POSITION('a' IN s)", "LOCATE": "POSITION('a' IN s)", "STRPOS": "POSITION('a' IN s)", "LCASE": "LOWER(s)", "UCASE": "UPPER(s)",
-	"BTRIM": "TRIM(BOTH 'x' FROM s)", "SPLIT": "SPLIT_INDEX(s, ',', 0)", "SPLIT_PART": "SPLIT_INDEX(s, ',', 0), which counts from 0",
+	"BTRIM": "TRIM(BOTH 'x' FROM s)", "LTRIM": "TRIM(LEADING FROM s)", "RTRIM": "TRIM(TRAILING FROM s)", "SPLIT": "SPLIT_INDEX(s, ',', 0)", "SPLIT_PART": "SPLIT_INDEX(s, ',', 0), which counts from 0",
 	"REGEXP": "REGEXP_EXTRACT(s, 'a.*', 0) IS NOT NULL", "RLIKE": "REGEXP_EXTRACT(s, 'a.*', 0) IS NOT NULL", "REGEXP_LIKE": "REGEXP_EXTRACT(s, 'a.*', 0) IS NOT NULL",
 	"REGEXP_SUBSTR": "REGEXP_EXTRACT(s, 'a.*', 0)", "REGEXP_REPLACE": "REGEXP_EXTRACT for the part to keep, or REPLACE",
 	"STARTSWITH": "s LIKE 'a%'", "ENDSWITH": "s LIKE '%a'", "CONTAINS": "POSITION('a' IN s) > 0",

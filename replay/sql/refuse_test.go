@@ -55,20 +55,22 @@ func TestRefusals(t *testing.T) {
 		{"SELECT LEFT(impression_id, 2) AS a, cat.f(rank) AS b FROM impressions", []string{"1:8: LEFT is not a function here | SUBSTRING", "1:37: function cat.f is not known | "}},
 		// Names.
 		{"SELECT i.rnak, i.country, j.rank, duration_ms, profile_id, nothing_like_it" + join, []string{
-			"1:8: i has no column rnak | did you mean rank?", "1:16: i has no column country | case-sensitive: write Country", "1:27: neither a stream nor a table is called j here | there is i, p",
-			"1:48: column profile_id is ambiguous | i.profile_id or p.profile_id", "1:60: no column nothing_like_it | "}[:5]},
+			"1:8: i has no column rnak | did you mean rank?", "1:16: i has no column country | case-sensitive: write Country", "1:27: neither a stream nor a table is called j here | there are i and p",
+			"1:48: column profile_id is ambiguous | i.profile_id or p.profile_id", "1:60: no column nothing_like_it | "}},
 		{"SELECT impressions.rank FROM impressions i", []string{"1:8: impressions has the alias i here | write i.rank"}},
 		{"SELECT rank FROM impresions", []string{"1:18: neither a stream nor a table is called impresions | did you mean impressions?"}},
 		{"SELECT rank FROM Impressions", []string{"1:18: neither a stream nor a table is called Impressions | case-sensitive: write impressions"}},
+		{"SELECT rank + 1 AS next FROM impressions WHERE next > 1", []string{"1:48: next is a name of the select list | `where:`"}},
+		{"SELECT rank + FROM impresions JOIN devises d ON d.device_id = 1 AND", []string{"1:15: expected an expression, found FROM | ", "1:20: called impresions | impressions", "1:36: called devises | devices", "1:68: expected an expression | "}},
 		{"SELECT x.* FROM impressions i", []string{"1:8: neither a stream nor a table is called x here | there is i"}},
 		{"SELECT family FROM devices", []string{"1:20: FROM begins with the table devices | begin with a stream"}},
 		{"SELECT i.rank FROM impressions i JOIN impressions i ON i.rank = i.rank", []string{"1:39: two sources are called i | impressions AS i2"}},
 		{"SELECT i.rank, p.playback_id FROM impressions i LEFT JOIN devices d ON d.device_id = p.profile_id LEFT JOIN playbacks p ON p.profile_id = i.profile_id" + band, []string{"1:86: p is joined only later | "}},
 		{"SELECT i.rank, p.duration_ms AS rank, i.rank + 1, i.rank * 2 AS `a b`" + join, []string{"1:16: two columns of the result are called rank (the first at 1:8) | AS", "1:39: this expression has no name | AS name"}},
 		{"SELECT i.*, p.*" + join, []string{"1:13: two columns of the result are called profile_id | AS", "1:13: title_id | "}},
-		{"SELECT addr.town, addr.city.x, nums.a, addr.geo.lat FROM mixed", []string{"1:8: mixed.addr has no field town | there is city, geo", "1:19: city cannot have a field x: it is STRING | ROW", "1:32: mixed.nums cannot have a field a | "}},
+		{"SELECT addr.town, addr.city.x, nums.a, addr.geo.lat FROM mixed", []string{"1:8: mixed.addr has no field town | there are city and geo", "1:19: city cannot have a field x: it is STRING | ROW", "1:32: mixed.nums cannot have a field a | "}},
 		// Types.
-		{"SELECT s + 1 AS a, i = s AS b FROM mixed WHERE i", []string{"1:10: + takes numbers | ", "1:22: cannot be compared | CAST", "1:48: WHERE takes a BOOLEAN, not INT | i"}[:3]},
+		{"SELECT s + 1 AS a, i = s AS b FROM mixed WHERE i", []string{"1:10: + takes numbers | ", "1:22: cannot be compared | CAST", "1:48: WHERE takes a BOOLEAN, not INT | x <> 0"}},
 		{"SELECT CAST(i AS TINYINT) AS a, CAST(i AS DECIMAL(40)) AS b, CAST(i AS VARCHR) AS c, CAST(ts AS TIMESTAMP(9)) AS d FROM mixed", []string{
 			"1:18: type TINYINT is not run | SMALLINT", "1:51: DECIMAL has 1 to 38 digits, not 40 | ", "1:72: type VARCHR is not known | VARCHAR", "1:107: a TIMESTAMP has 0 to 6 fraction digits | "}},
 		{"SELECT INTERVAL '1' DAY AS a, NULL AS b FROM mixed", []string{"1:8: an INTERVAL cannot be a column | TIMESTAMPDIFF"}},
@@ -86,10 +88,11 @@ func TestRefusals(t *testing.T) {
 		// The text itself.
 		{`SELECT "rank" FROM impressions WHERE impression_id = "x"`, []string{"1:8: double quotes around rank | write `rank` for a column, 'rank' for a text", "1:54: double quotes around x | "}},
 		{"SELECT rank, FROM impressions", []string{"1:14: expected a column, found FROM | comma"}},
+		{"SELECT i.rank i.title_id FROM impressions i", []string{"1:16: expected FROM, found . | comma"}},
 		{"SELECT rank FORM impressions", []string{"1:18: expected FROM, found impressions | did you mean FROM instead of FORM"}},
 		{"SELECT 'abc FROM impressions", []string{"1:8: text without a closing quote | '", "1:29: FROM is missing | "}},
 		{"SELECT rank /* FROM impressions", []string{"1:13: comment without an end | */", "1:32: FROM is missing | "}},
-		{"SELECT 1a AS x, rank # 2 AS y FROM impressions", []string{"1:8: 1a is neither a number nor a name | suffix", "1:22: unexpected character '#' | ", "1:24: expected FROM, found 2 | "}},
+		{"SELECT 1a AS x, rank # 2 AS y FROM impressions", []string{"1:8: 1a is neither a number nor a name | suffix", "1:22: unexpected character '#' | ", "1:24: expected FROM, found 2 | comma"}},
 		{"SELECT select FROM impressions", []string{"1:8: expected an expression, found select | `select`"}},
 		{"SELECT rank AS from FROM impressions", []string{"1:16: FROM is a word of SQL and cannot be a bare name | `from`"}},
 		{"SELECT rank FROM impressions WHERE rank == 1 AND impression_id LIKE '🎬' AND rank <=> 2", []string{"1:41: == is not an operator | =", "1:82: <=> is not an operator here | IS NOT DISTINCT FROM"}},
@@ -123,6 +126,15 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+func TestComparisonWithNull(t *testing.T) {
+	query := "SELECT rank FROM impressions WHERE rank = NULL OR NULL <> rank OR rank IS NOT DISTINCT FROM NULL"
+	p, problems := Compile(query, testCatalog())
+	want(t, query, problems, "1:41: = NULL is never TRUE | IS NULL", "1:56: <> NULL is never TRUE | ")
+	if p == nil {
+		t.Error("a warning must not stop a query")
+	}
+}
+
 func TestTables(t *testing.T) {
 	refs, problems := Tables(takeRate + " UNION ALL SELECT 1 FROM impressions JOIN `odd name` o ON TRUE")
 	if len(problems) > 0 || len(refs) != 5 || refs[0] != (Ref{"impressions", 5, 6}) || refs[1] != (Ref{"playbacks", 6, 11}) || refs[4].Name != "odd name" {
@@ -137,12 +149,12 @@ func TestTables(t *testing.T) {
 // Hostile texts end in a problem, not in a crash.
 func TestDeepNesting(t *testing.T) {
 	for _, text := range []string{
-		strings.Repeat("(", 100_000),
-		strings.Repeat("(", 100_000) + "1" + strings.Repeat(")", 100_000),
-		strings.Repeat("NOT ", 100_000) + "TRUE", strings.Repeat("- ", 100_000) + "1",
-		strings.Repeat("CASE WHEN ", 100_000), strings.Repeat("ABS(", 100_000), strings.Repeat("i[", 100_000), strings.Repeat("CAST(i AS ", 10) + strings.Repeat("ARRAY<", 100_000),
-		"1" + strings.Repeat(" + 1", 100_000), "TRUE" + strings.Repeat(" AND TRUE", 100_000), "i" + strings.Repeat(" IS NULL", 100_000),
-		"i" + strings.Repeat("[1]", 60_000), "i IN (" + strings.Repeat("1, ", 150_000), strings.Repeat("1 ", 300_000), strings.Repeat("x.", 100_000),
+		strings.Repeat("(", 30_000),
+		strings.Repeat("(", 30_000) + "1" + strings.Repeat(")", 30_000),
+		strings.Repeat("NOT ", 30_000) + "TRUE", strings.Repeat("- ", 30_000) + "1",
+		strings.Repeat("CASE WHEN ", 30_000), strings.Repeat("ABS(", 30_000), strings.Repeat("i[", 30_000), strings.Repeat("CAST(i AS ", 10) + strings.Repeat("ARRAY<", 30_000),
+		"1" + strings.Repeat(" + 1", 30_000), "TRUE" + strings.Repeat(" AND TRUE", 30_000), "i" + strings.Repeat(" IS NULL", 30_000),
+		"i" + strings.Repeat("[1]", 10_000), "i IN (" + strings.Repeat("1, ", 20_000), strings.Repeat("1 ", 60_000), strings.Repeat("x.", 30_000),
 	} {
 		_, problems := Compile("SELECT "+text+" AS x FROM mixed", testCatalog())
 		if len(problems) == 0 {
@@ -151,7 +163,7 @@ func TestDeepNesting(t *testing.T) {
 		if _, problems = BindExpr(text, testCatalog().Streams["mixed"].Fields); len(problems) == 0 {
 			t.Errorf("%.40s.. is taken as a condition", text)
 		}
-		Compile(strings.Repeat("(", 100_000)+"SELECT", testCatalog())
+		Compile(strings.Repeat("(", 30_000)+"SELECT", testCatalog())
 	}
 	long := "i = 0" + strings.Repeat(" OR i = 1", 4_900)
 	if _, problems := BindExpr(long, testCatalog().Streams["mixed"].Fields); len(problems) > 0 {
