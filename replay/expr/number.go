@@ -15,8 +15,6 @@ var (
 	errNaN  = errors.New("NaN and Infinity have no decimal digits")
 )
 
-func overflow(t schema.Type) error { return fmt.Errorf("the result does not fit %s", t) }
-
 func mulInt64(a, b int64) (int64, bool) {
 	if a == 0 || b == 0 {
 		return 0, true

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -247,6 +248,17 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		p, problems := Load("p.yaml", []byte(text), map[string]string{"A": "a\nb"})
+		if p != nil {
+			checked, more := Check(context.Background(), p, Finder{})
+			if (checked.Plan == nil) && p.Query != "" && !Failed(append(problems, more...)) {
+				t.Fatalf("%q: neither a plan nor a problem", text)
+			}
+			for _, pr := range more {
+				if pr.Message == "" || pr.Line < 1 || pr.Column < 1 {
+					t.Fatalf("%q: bad problem %+v", text, pr)
+				}
+			}
+		}
 		lines := strings.Count(text, "\n") + strings.Count(text, "\r") + 2
 		for _, pr := range problems {
 			if pr.Message == "" || pr.Hint == "" || pr.Line < 1 || pr.Line > lines || pr.Column < 1 {
