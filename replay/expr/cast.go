@@ -49,6 +49,8 @@ func castable(from, to schema.Type) error {
 func castCanFail(from, to schema.Type) bool {
 	f, t := from.Kind, to.Kind
 	switch {
+	case t == schema.String && to.Precision > 0 && !isTextual(f) && f != schema.Null:
+		return true
 	case t == schema.String || t == schema.Boolean && f != schema.String || t == schema.Bytes || f == schema.Null || isNested(t):
 		return false
 	case f == schema.String:
@@ -89,7 +91,7 @@ func compileCast(n *Node, arg fn) (fn, error) {
 		none, err := constant(nil, to)
 		return func(*ctx, []int32) *vec { return none }, err
 	case to.Kind == schema.String:
-		return castToText(from, to, arg), nil
+		return castToText(from, to, arg, rough), nil
 	case to.Kind == schema.Bytes && isTextual(from.Kind):
 		out := &vec{}
 		return func(c *ctx, sel []int32) *vec {
@@ -174,7 +176,10 @@ func fits(wide, narrow int64, err error) error {
 	return err
 }
 
-var errRange = errors.New("out of range")
+var (
+	errRange = errors.New("out of range")
+	errLong  = errors.New("too long")
+)
 
 func castWith[T fixed](arg fn, rough func(*ctx, *vec, int, *vec, error), convert func(c *ctx, v *vec, i int) (T, error)) fn {
 	return strict([]fn{arg}, roomFor[T], func(c *ctx, out *vec, in []*vec, i int) {
@@ -389,8 +394,9 @@ func toDecimal(c *ctx, v *vec, from, to schema.Type, i int) (num, error) {
 	return r, nil
 }
 
-// castToText is CAST to STRING or VARCHAR(n), which keeps the first n code points.
-func castToText(from, to schema.Type, arg fn) fn {
+// castToText is CAST to STRING or VARCHAR(n). Of a text, VARCHAR(n) keeps the first n code points; a number or
+// a time that is longer has no value: its head would be another number.
+func castToText(from, to schema.Type, arg fn, rough func(*ctx, *vec, int, *vec, error)) fn {
 	return strict([]fn{arg}, roomFor[string], func(c *ctx, out *vec, in []*vec, i int) {
 		s := ""
 		if from.Kind == schema.String {
@@ -402,6 +408,10 @@ func castToText(from, to schema.Type, arg fn) fn {
 		}
 		if to.Precision > 0 && len(s) > to.Precision {
 			end, _ := skip(s, to.Precision)
+			if end < len(s) && !isTextual(from.Kind) {
+				rough(c, out, i, in[0], errLong)
+				return
+			}
 			s = s[:end]
 		}
 		out.s[i] = s
