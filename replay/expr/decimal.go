@@ -190,12 +190,11 @@ func compileDecimal(n *Node, args []fn) fn {
 	default:
 		op = func(c *ctx, a, b num) (num, bool) { return modDecimal(c, a, b, sa, sb, t) }
 	}
-	shown := n.String()
 	divides := n.Op == "/" || n.Op == "%"
 	return strict(args, roomFor[num], func(c *ctx, out *vec, in []*vec, i int) {
 		a, b := in[0].dec[i&in[0].m], in[1].dec[i&in[1].m]
 		if divides && b == (num{}) {
-			c.fail(out, i, fmt.Errorf("%s: %w", shown, errZero))
+			c.fail(out, i, fmt.Errorf("%s: %w", n, errZero))
 			return
 		}
 		r, ok := op(c, a, b)
