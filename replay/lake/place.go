@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -93,7 +94,7 @@ func Open(ctx context.Context, text string, env map[string]string) (Place, error
 }
 
 func cleanPath(p string) string {
-	p = strings.ReplaceAll(p, "\\", "/")
+	p = filepath.ToSlash(p)
 	if p != "/" {
 		p = strings.TrimRight(p, "/")
 	}
