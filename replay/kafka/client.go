@@ -262,7 +262,7 @@ func advise(err error) error {
 		hint = "an event time lies outside what the topic takes; raise its message.timestamp.after.max.ms or message.timestamp.before.max.ms"
 	case errors.Is(err, kerr.NotEnoughReplicas), errors.Is(err, kerr.NotEnoughReplicasAfterAppend):
 		hint = "fewer brokers are in sync than the topic's min.insync.replicas asks for"
-	case errors.As(err, &dns):
+	case errors.As(err, &dns) && dns.IsNotFound:
 		hint = "the host name is not known here; check kafka.brokers, and the names that the brokers themselves advertise (advertised.listeners)"
 	}
 	if hint == "" {
