@@ -186,4 +186,3 @@ func trafficSummary(out io.Writer, t *traffic.Traffic) error {
 		line("impressions", s.Impressions), line("playbacks", s.Playbacks), b.Output.Rows, s.Output.Rows)
 	return err
 }
-
