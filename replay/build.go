@@ -56,7 +56,7 @@ func buildGraph(ctx context.Context, job *Job) (*graph, error) {
 		st := &stream{name: name, in: in}
 		g.streams[name] = st
 		g.readers[name] = &reader{
-			stream: st, aside: g.aside, gate: gate, place: i, stats: g.stats,
+			stream: st, aside: g.aside, gate: gate, place: i, stats: g.stats, stop: job.Stop,
 			clock: newClock(name, in.Disorder, job.Mode, job.Final, job.Decisions),
 		}
 	}

@@ -48,6 +48,8 @@ type Job struct {
 	Align int64
 	// Decisions are those of an earlier run over the same input, replayed here; nil: none.
 	Decisions []Decision
+	// Stop, when closed, ends the input where it is, as if it had been bounded there.
+	Stop <-chan struct{}
 	// Clock measures the run; it decides nothing.
 	Clock func() time.Time
 	// Observe, when not nil, is called now and then with the state of the run, from a goroutine of the run.

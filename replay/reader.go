@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 
-
 	"github.com/lockstep-data/lockstep/replay/state"
 )
 
@@ -28,6 +27,28 @@ type reader struct {
 	place  int // in the gate
 	stats  *stats
 	lanes  []Lane
+	stop   <-chan struct{}
+}
+
+// ErrInterrupted says that a batch was stopped before its end: a part of it would be a wrong answer.
+var ErrInterrupted = errors.New("interrupted before the end of a batch; nothing was published")
+
+// untilStop is a context that also ends when stop is closed.
+func untilStop(ctx context.Context, stop <-chan struct{}) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		cancel()
+		<-ended
+	}
 }
 
 func (r *reader) run(ctx context.Context) error {
@@ -36,13 +57,23 @@ func (r *reader) run(ctx context.Context) error {
 	for _, l := range r.lanes {
 		r.clock.addLane(l.Name, false)
 	}
-	sent := int64(NoTime)
+	sent, complete := int64(NoTime), r.clock.final || r.clock.batch
+	reading, done := untilStop(ctx, r.stop)
+	defer done()
 	for {
-		if err := r.gate.wait(ctx, r.place); err != nil {
-			return err
+		err := r.gate.wait(reading, r.place)
+		var blk Block
+		if err == nil {
+			blk, err = src.Next(reading)
 		}
-		blk, err := src.Next(ctx)
 		if errors.Is(err, io.EOF) {
+			break
+		}
+		if reading.Err() != nil && ctx.Err() == nil {
+			if r.clock.batch {
+				return ErrInterrupted
+			}
+			complete = false
 			break
 		}
 		if err != nil {
@@ -64,7 +95,7 @@ func (r *reader) run(ctx context.Context) error {
 	}
 	r.gate.at(r.place, EndOfTime)
 	w := r.clock.w
-	if r.clock.final || r.clock.batch {
+	if complete {
 		w = EndOfTime
 	}
 	for _, o := range r.out {
@@ -195,4 +226,3 @@ func merge(a, b []int32) []int32 {
 	}
 	return append(append(out, a...), b...)
 }
-

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -90,9 +91,15 @@ func (g *graph) publish(ctx context.Context) error {
 	if g.job.Sides != nil {
 		add(g.job.Sides)
 	}
+	inputs, err := json.Marshal(g.inputs())
+	if err != nil {
+		return err
+	}
 	sealed := make([][]byte, len(sinks))
 	for i, s := range sinks {
-		var err error
+		if d, ok := s.(Describer); ok {
+			d.SetInputs(inputs)
+		}
 		if sealed[i], err = s.Seal(ctx, epoch); err != nil {
 			return err
 		}
@@ -103,6 +110,21 @@ func (g *graph) publish(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// inputs is where the run's inputs stand.
+func (g *graph) inputs() Inputs {
+	in := Inputs{Mode: g.job.Mode.String(), Positions: map[string]map[string]int64{}, Decisions: []Decision{}}
+	for _, name := range g.order {
+		c := g.readers[name].clock
+		lanes := map[string]int64{}
+		for _, l := range c.lanes {
+			lanes[l.name] = l.next
+		}
+		in.Positions[name] = lanes
+		in.Decisions = append(in.Decisions, c.decisions()...)
+	}
+	return in
 }
 
 func (g *graph) summary(took time.Duration) *Summary {

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/apache/arrow/go/v17/arrow"
 
@@ -30,4 +31,17 @@ type Sink interface {
 type Writer interface {
 	// Write borrows the record. times are its rows' event times in microseconds.
 	Write(ctx context.Context, rec arrow.Record, times []int64) error
+}
+
+// Describer is a sink that keeps, with each epoch, where the run's inputs stood. SetInputs is called before Seal.
+type Describer interface {
+	SetInputs(inputs json.RawMessage)
+}
+
+// Inputs is what a Describer is given, as JSON.
+type Inputs struct {
+	Mode string `json:"mode"`
+	// Positions is where each lane of each stream goes on.
+	Positions map[string]map[string]int64 `json:"positions"`
+	Decisions []Decision                  `json:"decisions"`
 }

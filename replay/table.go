@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 
 	"github.com/lockstep-data/lockstep/replay/state"
+	"github.com/lockstep-data/lockstep/schema"
 )
 
 // table is a look-up table indexed by its key; it is built once and read by every shard.
@@ -170,4 +171,12 @@ func (t *table) version(g int32, asOf *state.Column, i int) int32 {
 		return -1
 	}
 	return t.order[lo-1]
+}
+
+func duplicateKey(name, key string, a, b int32, versions string) error {
+	err := fmt.Errorf("table %s: rows %d and %d have the same key %s", name, a+1, b+1, key)
+	if versions == "" {
+		return schema.WithHint(err, "a key must be unique; where the table holds versions, name the column at which they start with `versions:`")
+	}
+	return schema.WithHint(fmt.Errorf("%w and the same %s", err, versions), "give each version a start of its own")
 }

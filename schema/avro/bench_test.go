@@ -3,6 +3,8 @@ package avro
 import (
 	"testing"
 
+	peer "github.com/twmb/avro"
+
 	"github.com/lockstep-data/lockstep/schema"
 )
 
@@ -71,5 +73,31 @@ func BenchmarkEncode(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		dst = e.Encode(dst[:0], rec, 0)
+	}
+}
+
+// Another library on the same record, to compare machines by.
+func BenchmarkOtherLibrary(b *testing.B) {
+	s, err := peer.Parse(impressionSchema)
+	if err != nil {
+		b.Fatal(err)
+	}
+	v := impression()
+	b.ReportAllocs()
+	b.SetBytes(int64(len(v)))
+	for b.Loop() {
+		var row struct {
+			ImpressionID string   `avro:"impression_id"`
+			ProfileID    int64    `avro:"profile_id"`
+			TitleID      int64    `avro:"title_id"`
+			DeviceID     *string  `avro:"device_id"`
+			ShownAt      int64    `avro:"shown_at"`
+			Row          int32    `avro:"row"`
+			Score        *float64 `avro:"score"`
+			Autoplay     bool     `avro:"autoplay"`
+		}
+		if _, err := s.Decode(v, &row); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

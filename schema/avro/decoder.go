@@ -18,7 +18,6 @@ type Decoder struct {
 	reader *node
 	rows   int
 	size   int // bytes that the rows may hold, at most
-	r      reader
 }
 
 // NewDecoder makes a decoder for rows with these columns. A column that a writer does not have is NULL.
@@ -51,17 +50,16 @@ func (d *Decoder) Append(p *Plan, value []byte) error {
 	if d.size+most > column.MaxBytes {
 		return errors.New("more than 2 GiB of rows at once; flush before")
 	}
-	d.r = reader{buf: value}
-	if d.r.run(p.ops) && d.r.pos < len(value) {
-		d.r.err = schema.WithHint(fmt.Errorf("byte %d: %d bytes are left behind the record", d.r.pos, len(value)-d.r.pos),
+	r := reader{buf: value}
+	if r.run(p.ops) && r.pos < len(value) {
+		r.err = schema.WithHint(fmt.Errorf("byte %d: %d bytes are left behind the record", r.pos, len(value)-r.pos),
 			"the value was probably written with another schema")
 	}
-	d.r.buf = nil
-	if d.r.err != nil {
+	if r.err != nil {
 		for _, c := range d.cols {
 			c.Truncate(d.rows)
 		}
-		return d.r.err
+		return r.err
 	}
 	d.rows++
 	d.size += most

@@ -202,7 +202,7 @@ func (p *Plan) value(w, reader *node, col *column.Buffer) error {
 		}
 	case "bytes", "fixed":
 		o.size = n.size
-		if n.isDecimal() && t.Kind == schema.Decimal {
+		if n.logical == "decimal" && t.Kind == schema.Decimal {
 			if t.Scale < n.scale {
 				return refuse()
 			}
@@ -213,14 +213,14 @@ func (p *Plan) value(w, reader *node, col *column.Buffer) error {
 			return pass(opDecimal)
 		}
 		switch {
-		case n.isDecimal():
+		case n.logical == "decimal":
 		case t.Kind == schema.Bytes && n.kind == "bytes":
 			return pass(opBytes)
 		case t.Kind == schema.Bytes:
 			return pass(opFixed)
 		case t.Kind == schema.String && n.kind == "bytes":
 			return pass(opString)
-		case t.Kind == schema.String && n.logical == "uuid" && n.size == 16:
+		case t.Kind == schema.String && n.logical == "uuid":
 			return pass(opUUID)
 		}
 	case "array":
@@ -256,6 +256,7 @@ func (p *Plan) value(w, reader *node, col *column.Buffer) error {
 // opBranch is the union of a record: its fields follow in line.
 const opBranch = opSkip + 1
 
+// integer compiles an int or long.
 func (p *Plan) integer(n *node, o *op, pass func(code) error, refuse func() error) error {
 	t := o.col.Type
 	switch n.logical {
@@ -301,8 +302,8 @@ func (p *Plan) integer(n *node, o *op, pass func(code) error, refuse func() erro
 			}
 		}
 	}
-	// What a logical type means is kept only by the types above, so the rest is for plain numbers.
-	if n.logical == "" || n.logical == "timestamp-millis" && t.Kind == schema.BigInt || n.logical == "timestamp-micros" && t.Kind == schema.BigInt {
+	// As BIGINT a time is the number that was written; every other type is for plain numbers.
+	if n.logical == "" || t.Kind == schema.BigInt && n.kind == "long" {
 		switch {
 		case t.Kind == schema.BigInt:
 			return pass(opInt64)

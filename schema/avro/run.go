@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"unicode/utf8"
+	"math/bits"
 
 	"github.com/apache/arrow/go/v17/arrow/decimal128"
 
@@ -72,7 +72,7 @@ func (r *reader) run(ops []op) bool {
 			}
 			o.col.Bool = append(o.col.Bool, b[i])
 			i++
-		case opInt16, opInt32, opInt64, opScaled, opNanos, opIntFloat, opIntDouble, opEnum, opIntDecimal:
+		case opInt64:
 			var u uint64
 			if i < len(b) && b[i] < 0x80 {
 				u = uint64(b[i])
@@ -83,10 +83,19 @@ func (r *reader) run(ops []op) bool {
 					return r.fail(i, o, err)
 				}
 			}
-			v := unzigzag(u)
-			if o.code == opInt64 {
-				o.col.I64 = append(o.col.I64, v)
-			} else if err := o.integer(v); err != nil {
+			o.col.I64 = append(o.col.I64, unzigzag(u))
+		case opInt16, opInt32, opScaled, opNanos, opIntFloat, opIntDouble, opEnum, opIntDecimal:
+			var u uint64
+			if i < len(b) && b[i] < 0x80 {
+				u = uint64(b[i])
+				i++
+			} else {
+				var err error
+				if u, i, err = varint(b, i); err != nil {
+					return r.fail(i, o, err)
+				}
+			}
+			if err := o.integer(unzigzag(u)); err != nil {
 				return r.fail(i, o, err)
 			}
 		case opFloat, opFloatDouble:
@@ -127,7 +136,7 @@ func (r *reader) run(ops []op) bool {
 					return r.fail(i, o, err)
 				}
 			} else {
-				if o.code == opString && !utf8.Valid(s) {
+				if o.code == opString && !column.ValidText(s) {
 					return r.fail(i, o, column.ErrUTF8)
 				}
 				o.col.AppendBytes(s)
@@ -245,7 +254,7 @@ func (r *reader) key(o *op) bool {
 		return r.fail(i, o, errLength)
 	}
 	s := r.buf[i : i+int(n)]
-	if !utf8.Valid(s) {
+	if !column.ValidText(s) {
 		return r.fail(i, o, column.ErrUTF8)
 	}
 	o.col.Kids[0].AppendBytes(s)
@@ -345,6 +354,21 @@ func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
 
 // varint reads at most ten bytes, seven bits each, the least significant first.
 func varint(b []byte, i int) (uint64, int, error) {
+	if len(b)-i >= 8 {
+		// Up to eight bytes at once: find the last byte, drop what is behind it, close the gaps.
+		x := binary.LittleEndian.Uint64(b[i:])
+		if last := ^x & 0x8080808080808080; last != 0 {
+			x &= last ^ (last - 1)
+			x = x&0x007f007f007f007f | x&0x7f007f007f007f00>>1
+			x = x&0x00003fff00003fff | x&0x3fff00003fff0000>>2
+			x = x&0x000000000fffffff | x&0x0fffffff00000000>>4
+			return x, i + bits.TrailingZeros64(last)>>3 + 1, nil
+		}
+	}
+	return longVarint(b, i)
+}
+
+func longVarint(b []byte, i int) (uint64, int, error) {
 	var u uint64
 	for shift := uint(0); i < len(b); shift += 7 {
 		c := b[i]

@@ -167,10 +167,6 @@ func (p *parser) complex(raw json.RawMessage, space string, depth int) (*node, e
 		return p.schema(o.Type, space, depth+1) // {"type": {...}}
 	}
 	n := &node{kind: kind, min: leastBytes(kind)}
-	// A logical type that is malformed is ignored, as the specification wants it.
-	_ = json.Unmarshal(o.LogicalType, &n.logical)
-	_ = json.Unmarshal(o.Precision, &n.precision)
-	_ = json.Unmarshal(o.Scale, &n.scale)
 	switch kind {
 	case "record", "error", "enum", "fixed":
 		if o.Namespace != nil && !strings.Contains(o.Name, ".") {
@@ -231,7 +227,30 @@ func (p *parser) complex(raw json.RawMessage, space string, depth int) (*node, e
 	default:
 		return p.reference(kind, space)
 	}
+	_ = json.Unmarshal(o.LogicalType, &n.logical)
+	_ = json.Unmarshal(o.Precision, &n.precision)
+	_ = json.Unmarshal(o.Scale, &n.scale)
+	if !n.logicalFits() {
+		n.logical = ""
+	}
 	return n, nil
+}
+
+// logicalFits says whether the annotation is one that the type can have. Any other is ignored, as the
+// specification wants it.
+func (n *node) logicalFits() bool {
+	switch n.logical {
+	case "date", "time-millis":
+		return n.kind == "int"
+	case "time-micros", "timestamp-millis", "timestamp-micros", "timestamp-nanos",
+		"local-timestamp-millis", "local-timestamp-micros", "local-timestamp-nanos":
+		return n.kind == "long"
+	case "decimal":
+		return (n.kind == "bytes" || n.kind == "fixed") && n.precision > 0 && n.scale >= 0 && n.scale <= n.precision
+	case "uuid":
+		return n.kind == "string" || n.kind == "fixed" && n.size == 16
+	}
+	return false
 }
 
 func leastBytes(kind string) int {
@@ -280,11 +299,6 @@ func (n *node) nullable() (value *node, null int, ok bool) {
 	return nil, 0, false
 }
 
-// isDecimal says whether the decimal can be held; its annotation may be malformed.
-func (n *node) isDecimal() bool {
-	return n.logical == "decimal" && n.precision > 0 && n.scale >= 0 && n.scale <= n.precision
-}
-
 // typer counts the columns it makes: a short schema can name a type that doubles at each of many levels.
 type typer struct{ columns int }
 
@@ -331,12 +345,12 @@ func (y *typer) typeOf(n *node, open []*node) (schema.Type, error) {
 		return simple(schema.String)
 	case "bytes", "fixed":
 		switch {
-		case n.isDecimal():
+		case n.logical == "decimal":
 			if n.precision > 38 {
 				return schema.Type{}, fmt.Errorf(": a decimal of %d digits; 38 is the most", n.precision)
 			}
 			return schema.Type{Kind: schema.Decimal, Precision: n.precision, Scale: n.scale}, nil
-		case n.logical == "uuid" && n.kind == "fixed" && n.size == 16:
+		case n.logical == "uuid":
 			return simple(schema.String)
 		}
 		return simple(schema.Bytes)

@@ -46,10 +46,10 @@ func (g *Guess) addNumber(s []byte) {
 		g.not |= notBigInt | notDouble
 		return
 	}
-	if _, err := n.Int64(s); err != nil || !n.Plain || n.Neg && n.Mant == 0 {
+	if _, err := n.Int64(s); err != nil || !n.Plain() || n.Neg() && n.Mant == 0 {
 		g.not |= notBigInt
 	}
-	if _, err := n.Float64(s); err != nil || n.Digits > 17 && !leadingZeros(s, 17) || n.Plain && n.Mant > 1<<53 {
+	if _, err := n.Float64(s); err != nil || n.Digits > 17 && !leadingZeros(s, 17) || n.Plain() && n.Mant > 1<<53 {
 		g.not |= notDouble
 	}
 }

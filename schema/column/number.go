@@ -17,22 +17,32 @@ var (
 	ErrFraction = errors.New("has digits that the type has no place for")
 )
 
-// Number is a decimal number as it was written: Mant * 10^Exp, negated if Neg.
+// Number is a decimal number as it was written: Mant * 10^Exp, negated if Neg. It has no more than four fields
+// because the compiler keeps only such structs in registers.
 type Number struct {
-	Neg bool
 	// Mant has the digits if there are at most 19 of them (Digits).
 	Mant   uint64
 	Digits int
 	Exp    int
-	// Plain says that it has neither a point nor an exponent.
-	Plain bool
+	form   uint8
 }
+
+const (
+	negative = 1 << iota
+	plain
+)
+
+// Neg says that it has a minus.
+func (n Number) Neg() bool { return n.form&negative != 0 }
+
+// Plain says that it has neither a point nor an exponent.
+func (n Number) Plain() bool { return n.form&plain != 0 }
 
 // ScanNumber reads the number that starts at b[i], in JSON's grammar, and returns where it ends; -1 if there
 // is none.
 func ScanNumber(b []byte, i int) (n Number, end int) {
 	if i < len(b) && b[i] == '-' {
-		n.Neg = true
+		n.form = negative
 		i++
 	}
 	start := i
@@ -51,7 +61,7 @@ func ScanNumber(b []byte, i int) (n Number, end int) {
 	}
 	if i == len(b) || b[i] != '.' && b[i]|0x20 != 'e' {
 		n.Mant = mant
-		n.Plain = true
+		n.form |= plain
 		return n, i
 	}
 	if b[i] == '.' {
@@ -97,8 +107,8 @@ func ScanNumber(b []byte, i int) (n Number, end int) {
 
 // Int64 is the integer that the text means, exactly: 1.50e1 is 15, and 1.5 is ErrFraction.
 func (n Number) Int64(text []byte) (int64, error) {
-	if n.Plain && n.Digits <= 18 {
-		if n.Neg {
+	if n.Plain() && n.Digits <= 18 {
+		if n.Neg() {
 			return -int64(n.Mant), nil
 		}
 		return int64(n.Mant), nil
@@ -150,7 +160,7 @@ func (n Number) Decimal(text []byte, precision, scale int) (decimal128.Num, erro
 	if !Fits(v, precision) {
 		return decimal128.Num{}, ErrRange
 	}
-	if n.Neg {
+	if n.Neg() {
 		v = v.Negate()
 	}
 	return v, nil
@@ -224,7 +234,7 @@ func (n Number) Float64(text []byte) (float64, error) {
 		} else {
 			f *= pow10[n.Exp]
 		}
-		if n.Neg {
+		if n.Neg() {
 			f = math.Copysign(f, -1)
 		}
 		return f, nil
@@ -257,9 +267,9 @@ func (n Number) Epoch(text []byte, unit string) (int64, error) {
 	case "ns":
 		exp = -3
 	}
-	if n.Plain && n.Digits <= 18 {
+	if n.Plain() && n.Digits <= 18 {
 		v := int64(n.Mant)
-		if n.Neg {
+		if n.Neg() {
 			v = -v
 		}
 		switch exp {

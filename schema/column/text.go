@@ -2,6 +2,7 @@ package column
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"math"
 	"unicode/utf8"
@@ -158,4 +159,18 @@ func special(s []byte) (float64, bool) {
 		return math.Inf(-1), true
 	}
 	return 0, false
+}
+
+// ValidText reports whether s is UTF-8. Most text is short and ASCII, for which this is faster than utf8.Valid.
+func ValidText(s []byte) bool {
+	if n := len(s); n >= 8 && n <= 64 {
+		x := binary.LittleEndian.Uint64(s[n-8:])
+		for i := 0; i+8 < n; i += 8 {
+			x |= binary.LittleEndian.Uint64(s[i:])
+		}
+		if x&highs == 0 {
+			return true
+		}
+	}
+	return utf8.Valid(s)
 }

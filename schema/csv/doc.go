@@ -2,7 +2,7 @@
 //
 // The rule: a file says what it says, or is refused with its line. A field with nothing in it is NULL, one with
 // quotes and nothing between them is the empty text; a row with more or fewer fields than the header is an
-// error; a column is a number only if each of its values is one and comes back the same, so 01234 stays text.
+// error; a column is a number only if each of its values is written as one and fits, so 01234 stays text.
 //
 //	fields, err := csv.Infer(file, "devices.csv") // over the whole file
 //	rec, err := csv.Read(again, "devices.csv", fields)

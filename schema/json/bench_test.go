@@ -1,7 +1,9 @@
 package json
 
 import (
+	stdjson "encoding/json"
 	"testing"
+	"time"
 
 	"github.com/lockstep-data/lockstep/schema"
 )
@@ -50,5 +52,27 @@ func BenchmarkEncode(b *testing.B) {
 	}
 	if string(dst) != impression {
 		b.Fatalf("%s", dst)
+	}
+}
+
+// The standard library on the same record, to compare machines by.
+func BenchmarkStandardLibrary(b *testing.B) {
+	v := []byte(impression)
+	b.ReportAllocs()
+	b.SetBytes(int64(len(v)))
+	for b.Loop() {
+		var row struct {
+			ImpressionID string    `json:"impression_id"`
+			ProfileID    int64     `json:"profile_id"`
+			TitleID      int64     `json:"title_id"`
+			DeviceID     string    `json:"device_id"`
+			ShownAt      time.Time `json:"shown_at"`
+			Row          int32     `json:"row"`
+			Score        float64   `json:"score"`
+			Autoplay     bool      `json:"autoplay"`
+		}
+		if err := stdjson.Unmarshal(v, &row); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

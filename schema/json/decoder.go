@@ -1,6 +1,7 @@
 package json
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -14,7 +15,7 @@ import (
 type Decoder struct {
 	schema *arrow.Schema
 	cols   []*column.Buffer
-	root   object
+	root   *object
 	rows   int
 	size   int // bytes read since the last Flush
 
@@ -47,7 +48,7 @@ func (d *Decoder) Append(value []byte) error {
 	case value[i] != '{':
 		d.fail(i, nil, "wanted a JSON object, found %s", d.found(i))
 	default:
-		if i = d.object(&d.root, i); i >= 0 {
+		if i = d.object(d.root, i); i >= 0 {
 			if i = space(value, i); i < len(value) {
 				d.fail(i, nil, "the object has ended, but %s follows", d.found(i))
 			}
@@ -76,31 +77,67 @@ func (d *Decoder) Flush() arrow.Record {
 type node struct {
 	col  *column.Buffer
 	kind schema.Kind
-	row  object // of a Row
-	elem *node  // of an Array or a Map
+	elem *node   // of an Array or a Map
+	row  *object // of a Row
+
+	key    key
+	seen   uint64 // the number of the object in which the field came last
+	follow int    // the field that last came after this one
+}
+
+// key is a field's name with a quote behind, as it stands in JSON, and its ends as numbers: most names are
+// compared in two steps of eight bytes.
+type key struct {
+	quoted     string
+	head, mask uint64 // the first eight bytes, or all of them if there are fewer
+	tail       uint64 // the last eight bytes
+}
+
+func newKey(name string) key {
+	k := key{quoted: string(AppendString(nil, []byte(name)))[1:]}
+	var head, mask, tail [8]byte
+	for i := range min(8, len(k.quoted)) {
+		head[i], mask[i] = k.quoted[i], 0xff
+	}
+	if n := len(k.quoted); n >= 8 {
+		copy(tail[:], k.quoted[n-8:])
+	}
+	k.head, k.mask, k.tail = binary.LittleEndian.Uint64(head[:]), binary.LittleEndian.Uint64(mask[:]), binary.LittleEndian.Uint64(tail[:])
+	return k
+}
+
+// at returns the end of the key if it stands at b[i], behind its first quote; else -1.
+func (k *key) at(b []byte, i int) int {
+	end := i + len(k.quoted)
+	if len(b)-i < 8 || end > len(b) || (binary.LittleEndian.Uint64(b[i:])^k.head)&k.mask != 0 {
+		return -1
+	}
+	if len(k.quoted) > 8 && binary.LittleEndian.Uint64(b[end-8:]) != k.tail {
+		return -1
+	}
+	if len(k.quoted) > 16 && string(b[i:end]) != k.quoted {
+		return -1
+	}
+	return end
 }
 
 // object reads the fields of a row.
 type object struct {
 	nodes []node
-	// quoted are the names with a quote behind, as they stand in JSON.
-	quoted []string
-	index  map[string]int
-	// follow[f] is the field that last came after f, follow[len(nodes)] that which came first: producers
-	// write keys in the same order each time, so the next key is nearly always known.
-	follow []int
-	seen   []uint64 // the number of the object in which the field came last
+	index map[string]int
+	// first is the field that last came first. It and node.follow say which key to expect: producers write
+	// keys in the same order each time, so the next one is nearly always known.
+	first  int
 	number uint64
 }
 
-func newObject(cols []*column.Buffer, fields []schema.Field) object {
-	o := object{index: map[string]int{}, seen: make([]uint64, len(cols)), follow: make([]int, len(cols)+1)}
+func newObject(cols []*column.Buffer, fields []schema.Field) *object {
+	o := &object{index: map[string]int{}, nodes: make([]node, len(cols))}
 	for i, c := range cols {
-		o.nodes = append(o.nodes, newNode(c))
+		o.nodes[i] = newNode(c)
+		o.nodes[i].key = newKey(fields[i].Name)
+		o.nodes[i].follow = (i + 1) % len(cols)
 		o.index[fields[i].Name] = i
-		quoted := string(AppendString(nil, []byte(fields[i].Name)))[1:]
-		o.quoted = append(o.quoted, quoted)
-		o.follow[i] = (i + 1) % len(cols)
 	}
 	return o
 }
@@ -124,7 +161,7 @@ func newNode(c *column.Buffer) node {
 func (d *Decoder) object(o *object, i int) int {
 	b := d.buf
 	o.number++
-	found, prev := 0, len(o.nodes)
+	found, expect := 0, &o.first
 	i = space(b, i+1)
 	if i < len(b) && b[i] == '}' {
 		i++
@@ -133,38 +170,36 @@ func (d *Decoder) object(o *object, i int) int {
 			if i >= len(b) || b[i] != '"' {
 				return d.fail(i, nil, "wanted a key in quotes, found %s", d.found(i))
 			}
-			at, f := i, -1
-			if len(o.nodes) > 0 {
-				f = o.follow[prev]
-				q := o.quoted[f]
-				if end := i + 1 + len(q); end <= len(b) && string(b[i+1:end]) == q {
-					i = end
-				} else {
-					f = -1
+			at := i
+			var n *node
+			if f := *expect; f < len(o.nodes) {
+				if end := o.nodes[f].key.at(b, i+1); end > 0 {
+					n, i = &o.nodes[f], end
 				}
 			}
-			if f < 0 {
+			if n == nil {
 				var key []byte
 				if key, i = d.text(i, nil); i < 0 {
 					return -1
 				}
-				if k, ok := o.index[string(key)]; ok {
-					f = k
+				if f, ok := o.index[string(key)]; ok {
+					n = &o.nodes[f]
+					*expect = f
 				}
 			}
-			if i = d.colon(i); i < 0 {
+			if i+1 < len(b) && b[i] == ':' && b[i+1] > ' ' {
+				i++
+			} else if i = d.colon(i); i < 0 {
 				return -1
 			}
-			if f < 0 {
+			if n == nil {
 				i = d.skip(i, 0)
 			} else {
-				n := &o.nodes[f]
-				if o.seen[f] == o.number {
+				if n.seen == o.number {
 					return d.fail(at, n, "the key comes twice in one object")
 				}
-				o.seen[f] = o.number
-				o.follow[prev] = f
-				prev = f
+				n.seen = o.number
+				expect = &n.follow
 				found++
 				i = d.value(n, i)
 			}
@@ -190,7 +225,7 @@ func (d *Decoder) object(o *object, i int) int {
 	}
 	if found < len(o.nodes) {
 		for f := range o.nodes {
-			if o.seen[f] != o.number {
+			if o.nodes[f].seen != o.number {
 				o.nodes[f].col.AppendNull()
 			}
 		}
@@ -221,8 +256,12 @@ func (d *Decoder) value(n *node, i int) int {
 	}
 	switch c := b[i]; {
 	case c == '"':
-		s, end := d.text(i, n)
-		if end < 0 {
+		var s []byte
+		end := plain(b, i+1)
+		if end < len(b) && b[end] == '"' {
+			s = b[i+1 : end]
+			end++
+		} else if s, end = d.text(i, n); end < 0 {
 			return -1
 		}
 		if n.kind == schema.String {
@@ -235,6 +274,14 @@ func (d *Decoder) value(n *node, i int) int {
 		return end
 	case c == '-' || c-'0' <= 9:
 		num, end := column.ScanNumber(b, i)
+		if n.kind == schema.BigInt && num.Plain() && num.Digits <= 18 && end >= 0 {
+			v := int64(num.Mant)
+			if num.Neg() {
+				v = -v
+			}
+			n.col.I64 = append(n.col.I64, v)
+			return end
+		}
 		if end < 0 {
 			return d.fail(i, n, "%s is not a number", d.found(i))
 		}
@@ -272,7 +319,7 @@ func (d *Decoder) value(n *node, i int) int {
 		n.col.Bool = append(n.col.Bool, byte(5-len(word)))
 		return end
 	case c == '{' && n.kind == schema.Row:
-		if i = d.object(&n.row, i); i >= 0 {
+		if i = d.object(n.row, i); i >= 0 {
 			n.col.End()
 		}
 		return i

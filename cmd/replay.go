@@ -1,0 +1,180 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lockstep-data/lockstep/replay"
+	"github.com/lockstep-data/lockstep/schema"
+)
+
+// replayOptions are those of `lockstep replay`.
+type replayOptions struct {
+	world *world
+
+	file         string
+	from, as, to string
+	since, until string
+	final        bool
+	replace      bool
+	parallelism  int
+	decisions    string
+	format       string
+	quiet        bool
+}
+
+func newReplay(w *world) *cobra.Command {
+	o := &replayOptions{world: w}
+	c := &cobra.Command{
+		Use:   "replay FILE",
+		Short: "Run a pipeline over the lake or from Kafka, as a batch or as a stream",
+		Long: `Run the pipeline in FILE over its whole input and write its outputs.
+
+--as batch takes every row; --as stream sets aside late rows, as a stream must.
+The same lake answers both, so there are three results: B (--from lake --as
+batch), B* (--from lake --as stream) and S (--from kafka --as stream). S
+against B* shows defects, B* against B the price of the lateness policy.
+
+A bounded read of Kafka ends with windows that are still open: their rows go
+to _undecided/, unless --final says that the input is complete. The lake is
+complete.
+
+The summary goes to stdout. With --to - the rows of the output go to stdout as
+NDJSON and the summary to stderr.`,
+		Example: `  lockstep replay flights.yaml --from lake --as batch --to out/batch
+  lockstep replay flights.yaml --from kafka --as stream --until latest --final --to out/stream
+  lockstep replay flights.yaml --from lake --as stream --to - | head`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.file = args[0]
+			return o.run(c.Context())
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.from, "from", "lake", "where rows come from: lake or kafka")
+	f.StringVar(&o.as, "as", "", "batch or stream (default: batch from the lake, stream from kafka)")
+	f.StringVar(&o.to, "to", "", "folder or s3:// place for all outputs, or - for stdout (default: the outputs' own places)")
+	f.StringVar(&o.since, "since", "", "start: a time; event time in the lake, broker time in Kafka")
+	f.StringVar(&o.until, "until", "", "end: a time, or 'latest' in Kafka (default: the lake's end; in Kafka, until interrupted)")
+	f.BoolVar(&o.final, "final", false, "the input is complete: close every window at its end (always so for the lake)")
+	f.BoolVar(&o.replace, "replace", false, "replace what an earlier run left at --to")
+	f.IntVar(&o.parallelism, "parallelism", 0, "number of shards (default: the number of CPUs)")
+	f.StringVar(&o.decisions, "decisions", "", "replay the decisions of an earlier run: its output folder")
+	f.StringVar(&o.format, "format", "text", "form of the summary: text or json")
+	f.BoolVar(&o.quiet, "quiet", false, "no progress")
+	return c
+}
+
+func (o *replayOptions) check() error {
+	if o.as == "" {
+		o.as = map[string]string{"kafka": "stream"}[o.from]
+		if o.as == "" {
+			o.as = "batch"
+		}
+	}
+	if o.parallelism < 0 || o.parallelism > 1024 {
+		return schema.WithHint(fmt.Errorf("--parallelism %d", o.parallelism), "give 1 to 1024, or leave it out for the number of CPUs")
+	}
+	if o.from == "kafka" && o.as == "batch" && o.until == "" {
+		return schema.WithHint(errors.New("a batch from Kafka needs an end"), "add --until latest, or a time")
+	}
+	return errors.Join(oneOf("--from", o.from, "lake", "kafka"), oneOf("--as", o.as, "batch", "stream"), oneOf("--format", o.format, "text", "json"))
+}
+
+func (o *replayOptions) run(ctx context.Context) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	soft, ctx := o.world.interrupts(ctx)
+	run, err := o.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer run.close()
+	run.job.Stop = soft
+	bar := newProgress(o.world, "replay", o.quiet)
+	run.job.Observe = func(p replay.Progress) {
+		bar.Set(p.RowsIn, run.total, fmt.Sprintf("%s rows out, %s of state", thousands(p.RowsOut), bytesText(p.StateBytes)))
+	}
+	sum, err := replay.Run(ctx, run.job)
+	bar.Done()
+	if errors.Is(err, replay.ErrInterrupted) {
+		o.world.report(err, "run it again; it starts from the beginning")
+		return exitCode(exitInterrupted)
+	}
+	if err == nil {
+		err = run.finish(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	out := o.world.stdout
+	if o.to == "-" {
+		out = o.world.stderr
+	}
+	if err := printSummary(out, sum, o.format); err != nil {
+		return err
+	}
+	select {
+	case <-soft:
+		return exitCode(exitInterrupted)
+	default:
+		return nil
+	}
+}
+
+// printSummary writes what a run did, as a short table or as one JSON object.
+func printSummary(w io.Writer, s *replay.Summary, format string) error {
+	if format == "json" {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(s)
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "stream\trows\tlate\tduplicates\tconflicts\trejected\tundecided\t")
+	for _, st := range s.Streams {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", st.Name, thousands(st.Rows), thousands(st.Late), thousands(st.Duplicates), thousands(st.Conflicts), thousands(st.Rejected), thousands(st.Undecided))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, o := range s.Outputs {
+		fmt.Fprintf(w, "output %s: %s rows\n", o.Name, thousands(o.Rows))
+	}
+	if s.First != "" {
+		fmt.Fprintf(w, "event time %s to %s\n", s.First, s.Last)
+	}
+	for _, d := range s.Decisions {
+		fmt.Fprintf(w, "decision: partition %s of %s was left out from offset %d (%s)\n", d.Lane, d.Stream, d.Position, d.Kind)
+	}
+	_, err := fmt.Fprintf(w, "as %s in %.1f s, %s rows/s, %s of state at most\n", s.Mode, s.Seconds, thousands(int64(s.RowsPerSecond)), bytesText(s.PeakStateBytes))
+	return err
+}
+
+// thousands is a number with its thousands apart.
+func thousands(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// bytesText is a size in the unit that fits.
+func bytesText(n int64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	v, u := float64(n), 0
+	for v >= 1024 && u < len(units)-1 {
+		v, u = v/1024, u+1
+	}
+	if u == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", v, units[u])
+}

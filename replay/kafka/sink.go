@@ -1,0 +1,384 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/lockstep-data/lockstep/replay"
+	"github.com/lockstep-data/lockstep/schema"
+)
+
+// Encoder turns rows into record values, for one goroutine.
+type Encoder interface {
+	// Encode appends a row of rec, which is borrowed, to dst.
+	Encode(dst []byte, rec arrow.Record, row int) []byte
+}
+
+// Output is where one output's rows go.
+type Output struct {
+	Topic string
+	// Key names the columns of the records' key; see NewKey. None: records have no key and go to partitions
+	// a batch at a time.
+	Key []string
+	// NewEncoder is called once for every writer.
+	NewEncoder func(fields []schema.Field) (Encoder, error)
+	// Partitions and Replication are those of a topic that the sink creates; 0 takes the cluster's defaults.
+	Partitions  int32
+	Replication int16
+}
+
+// SinkOptions describe the topics of a run.
+type SinkOptions struct {
+	Client ClientOptions
+	// Outputs are the places by output name.
+	Outputs map[string]Output
+	// CreateTopics makes the sink create the topics that do not exist, with unlimited retention; else they are
+	// an error.
+	CreateTopics bool
+	// Compression is zstd, lz4, snappy, gzip or none; "" is zstd.
+	Compression string
+	// Buffered bounds the bytes that wait for the brokers; 0 is 64 MiB. Write waits when it is reached.
+	Buffered int
+	// Now, when not nil, lets the sink warn of rows that are older than their topic's retention: Kafka judges
+	// a record's age by its timestamp, which is the event time, and deletes such rows soon.
+	Now func() time.Time
+}
+
+// Sink writes rows to topics. A record's timestamp is its row's event time, cut to milliseconds and to the years
+// 1678 to 2261; a row without event time gets the time of writing. Rows of one writer that share a partition keep their order.
+type Sink struct {
+	opts   SinkOptions
+	cl     *kgo.Client
+	adm    *kadm.Client
+	watch  *watch
+	topics map[string]*topicConf // fixed once the sink is made
+	failed atomic.Pointer[error]
+}
+
+var _ replay.Sink = (*Sink)(nil)
+
+// topicConf is what the sink has to know of a topic.
+type topicConf struct {
+	batch     int32         // the greatest batch that it takes, in bytes
+	retention time.Duration // how old a record may be; 0: any age
+	warned    atomic.Bool
+}
+
+// defaultBatch is Kafka's own default of max.message.bytes.
+const defaultBatch = 1000012
+
+// NewSink reaches the brokers and makes sure of the topics.
+func NewSink(ctx context.Context, opts SinkOptions) (*Sink, error) {
+	codec, err := compression(opts.Compression)
+	if err != nil {
+		return nil, err
+	}
+	s := &Sink{opts: opts, topics: map[string]*topicConf{}}
+	s.opts.Buffered = orDefault(opts.Buffered, 64<<20)
+	cl, w, err := connect(ctx, opts.Client,
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerBatchCompression(codec, kgo.NoCompression()),
+		kgo.ProducerBatchMaxBytesFn(s.batchLimit),
+		kgo.ProducerLinger(5*time.Millisecond),
+		kgo.MaxBufferedRecords(1<<18),
+		kgo.MaxBufferedBytes(s.opts.Buffered),
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
+		kgo.AllowIdempotentProduceCancellation(),
+	)
+	if err != nil {
+		return nil, err
+	}
+	s.cl, s.adm, s.watch = cl, kadm.NewClient(cl), w
+	for _, name := range slices.Sorted(maps.Keys(opts.Outputs)) {
+		if err := s.ensure(ctx, opts.Outputs[name]); err != nil {
+			cl.Close()
+			return nil, advise(fmt.Errorf("kafka: output %s: %w", name, err))
+		}
+	}
+	return s, nil
+}
+
+func compression(name string) (kgo.CompressionCodec, error) {
+	switch strings.ToLower(name) {
+	case "", "zstd":
+		return kgo.ZstdCompression(), nil
+	case "lz4":
+		return kgo.Lz4Compression(), nil
+	case "snappy":
+		return kgo.SnappyCompression(), nil
+	case "gzip":
+		return kgo.GzipCompression(), nil
+	case "none":
+		return kgo.NoCompression(), nil
+	}
+	return kgo.CompressionCodec{}, schema.WithHint(fmt.Errorf("kafka: compression %q is not known", name), "write zstd, lz4, snappy, gzip or none")
+}
+
+func (s *Sink) batchLimit(topic string) int32 {
+	if c := s.topics[topic]; c != nil {
+		return c.batch
+	}
+	return defaultBatch
+}
+
+// ensure makes sure that the topic exists, and learns its limits.
+func (s *Sink) ensure(ctx context.Context, o Output) error {
+	if s.topics[o.Topic] != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Client.startTimeout())
+	defer cancel()
+	_, err := partitions(ctx, s.adm, o.Topic)
+	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+		if err = s.create(ctx, o, err); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return err
+	}
+	conf := &topicConf{batch: defaultBatch}
+	// Who may write need not be allowed to read the configuration; then Kafka's defaults have to do.
+	if all, err := s.adm.DescribeTopicConfigs(ctx, o.Topic); err == nil {
+		if rc, err := all.On(o.Topic, nil); err == nil && rc.Err == nil {
+			conf.read(rc.Configs)
+		}
+	}
+	s.topics[o.Topic] = conf
+	return nil
+}
+
+func (c *topicConf) read(configs []kadm.Config) {
+	values := map[string]string{}
+	for _, e := range configs {
+		values[e.Key] = e.MaybeValue()
+	}
+	if n, err := strconv.ParseInt(values["max.message.bytes"], 10, 64); err == nil {
+		c.batch = int32(min(max(n, 512), 64<<20))
+	}
+	ms, err := strconv.ParseInt(values["retention.ms"], 10, 64)
+	if err == nil && ms > 0 && ms < math.MaxInt64/int64(time.Millisecond) && strings.Contains(values["cleanup.policy"], "delete") {
+		c.retention = time.Duration(ms) * time.Millisecond
+	}
+}
+
+// warnOld tells once per topic that rows are older than the topic keeps them.
+func (s *Sink) warnOld(topic string, times []int64) {
+	c := s.topics[topic]
+	if c == nil || c.retention == 0 || s.opts.Now == nil || len(times) == 0 || times[0] == replay.NoTime || c.warned.Load() {
+		return
+	}
+	if age := s.opts.Now().Sub(time.UnixMicro(times[0])); age > c.retention && c.warned.CompareAndSwap(false, true) {
+		s.watch.say(fmt.Sprintf("kafka: topic %s keeps records for %s by their timestamps, which are event times; a row of %s will be deleted soon; set the topic's retention.ms to -1 to keep it",
+			topic, c.retention, time.UnixMicro(times[0]).UTC().Format(time.RFC3339)))
+	}
+}
+
+func (s *Sink) create(ctx context.Context, o Output, missing error) error {
+	if !s.opts.CreateTopics {
+		hint := "create it first, or allow it to be created: kafka: {create: true}"
+		if near := schema.Hint(missing); strings.HasPrefix(near, "did you mean") {
+			hint = near + " Else " + hint
+		}
+		return schema.WithHint(missing, hint)
+	}
+	parts, repl := o.Partitions, o.Replication
+	if parts <= 0 {
+		parts = -1
+	}
+	if repl <= 0 {
+		repl = -1
+	}
+	// By default Kafka would delete rows of last month within minutes.
+	keep := "-1"
+	_, err := s.adm.CreateTopic(ctx, parts, repl, map[string]*string{"retention.ms": &keep}, o.Topic)
+	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		return fmt.Errorf("create topic %s: %w", o.Topic, err)
+	}
+	// A topic is created before every broker knows it.
+	for try := 1; ; try++ {
+		if _, err = partitions(ctx, s.adm, o.Topic); !errors.Is(err, kerr.UnknownTopicOrPartition) {
+			return err
+		}
+		if !sleep(ctx, pause(try)) {
+			return err
+		}
+	}
+}
+
+// Open starts a writer of an output.
+func (s *Sink) Open(ctx context.Context, output string, fields []schema.Field) (replay.Writer, error) {
+	o, ok := s.opts.Outputs[output]
+	if !ok {
+		return nil, fmt.Errorf("kafka: output %s has no topic", output)
+	}
+	enc, err := o.NewEncoder(fields)
+	if err != nil {
+		return nil, fmt.Errorf("kafka: output %s: %w", output, err)
+	}
+	w := &writer{sink: s, output: output, topic: o.Topic, enc: enc, free: make(chan *chunk, 256)}
+	if len(o.Key) > 0 {
+		if w.key, err = NewKey(fields, o.Key); err != nil {
+			return nil, fmt.Errorf("kafka: output %s: %w", output, err)
+		}
+	}
+	return w, nil
+}
+
+// Seal waits until the brokers have every row written so far.
+func (s *Sink) Seal(ctx context.Context, _ int64) ([]byte, error) {
+	if err := s.cl.Flush(ctx); err != nil {
+		return nil, errors.Join(s.failure(), fmt.Errorf("kafka: flush: %w", err))
+	}
+	return nil, s.failure()
+}
+
+// Publish has nothing to do: sealed rows are visible.
+func (s *Sink) Publish(context.Context, int64, []byte) error { return nil }
+
+// Close drops what the brokers do not have yet.
+func (s *Sink) Close() error {
+	s.cl.Close()
+	return nil
+}
+
+func (s *Sink) failure() error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// chunkRows and chunkBytes bound what is encoded before it is handed to the producer.
+const (
+	chunkRows  = 1024
+	chunkBytes = 256 << 10
+)
+
+// chunk is a buffer of encoded rows. The producer borrows it until its last record is acknowledged.
+type chunk struct {
+	buf     []byte
+	ends    []int // of a row's key and of its value
+	recs    []kgo.Record
+	left    atomic.Int32
+	promise func(*kgo.Record, error)
+}
+
+type writer struct {
+	sink   *Sink
+	output string
+	topic  string
+	enc    Encoder
+	key    *Key
+	free   chan *chunk
+}
+
+// Write encodes the rows and hands them to the producer. It waits while too much waits for the brokers.
+func (w *writer) Write(ctx context.Context, rec arrow.Record, times []int64) error {
+	rows := int(rec.NumRows())
+	if rows == 0 {
+		return w.sink.failure()
+	}
+	if w.key != nil {
+		if err := w.key.Reset(rec); err != nil {
+			return fmt.Errorf("kafka: output %s: key: %w", w.output, err)
+		}
+	}
+	w.sink.warnOld(w.topic, times)
+	for row := 0; row < rows; {
+		if err := w.sink.failure(); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		row += w.send(ctx, rec, row, times)
+	}
+	return nil
+}
+
+func (w *writer) send(ctx context.Context, rec arrow.Record, first int, times []int64) int {
+	c := w.take()
+	c.buf, c.ends = c.buf[:0], c.ends[:0]
+	n := 0
+	for ; first+n < int(rec.NumRows()) && n < chunkRows && len(c.buf) < chunkBytes; n++ {
+		keyEnd := -1 // no key
+		if w.key != nil {
+			var null bool
+			if c.buf, null = w.key.Append(c.buf, first+n); !null {
+				keyEnd = len(c.buf)
+			}
+		}
+		c.buf = w.enc.Encode(c.buf, rec, first+n)
+		c.ends = append(c.ends, keyEnd, len(c.buf))
+	}
+	c.recs = slices.Grow(c.recs[:0], n)[:n]
+	c.left.Store(int32(n))
+	at := 0
+	for i := range c.recs {
+		r := &c.recs[i]
+		*r = kgo.Record{Topic: w.topic}
+		if k := c.ends[2*i]; k >= 0 {
+			r.Key, at = c.buf[at:k:k], k
+		}
+		v := c.ends[2*i+1]
+		r.Value, at = c.buf[at:v:v], v
+		if times != nil && times[first+i] != replay.NoTime {
+			r.Timestamp = time.UnixMilli(floorMilli(times[first+i]))
+		}
+		w.sink.cl.Produce(ctx, r, c.promise)
+	}
+	return n
+}
+
+// take gives a chunk that the producer is done with, or a new one.
+func (w *writer) take() *chunk {
+	select {
+	case c := <-w.free:
+		return c
+	default:
+	}
+	c := &chunk{}
+	c.promise = func(r *kgo.Record, err error) {
+		if err != nil {
+			w.fail(err)
+		}
+		if c.left.Add(-1) == 0 && cap(c.buf) <= 8*chunkBytes {
+			select {
+			case w.free <- c:
+			default:
+			}
+		}
+	}
+	return c
+}
+
+// fail keeps the first error; its argument moves to the heap, so that the promise's does not.
+func (w *writer) fail(err error) {
+	err = advise(fmt.Errorf("kafka: output %s: topic %s: %w", w.output, w.topic, err))
+	w.sink.failed.CompareAndSwap(nil, &err)
+}
+
+// floorMilli cuts to milliseconds, and to the years 1678 to 2261 that the client can write (it counts in
+// nanoseconds). The event time in the row stays as it is.
+func floorMilli(micros int64) int64 {
+	ms := micros / 1000
+	if micros < 0 && ms*1000 != micros {
+		ms--
+	}
+	const most = math.MaxInt64 / int64(time.Millisecond)
+	return min(max(ms, -most), most)
+}

@@ -1,0 +1,145 @@
+package lake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/lockstep-data/lockstep/schema"
+)
+
+// local is the file system of this machine.
+type local struct{}
+
+func isMissing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+func (local) name(key string) string { return key }
+
+func localObject(key string, info fs.FileInfo) Object {
+	return Object{Name: key, key: key, Size: info.Size(), Version: info.ModTime().UTC().Format("20060102T150405.000000000")}
+}
+
+func denied(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return schema.WithHint(err, "this user may not read it; check its permissions with ls -l")
+	}
+	return err
+}
+
+func (local) stat(_ context.Context, key string) (Object, bool, error) {
+	info, err := os.Stat(key)
+	if err != nil {
+		return Object{}, false, denied(err)
+	}
+	return localObject(key, info), info.IsDir(), nil
+}
+
+func (l local) walk(ctx context.Context, dir string, enter func(string) bool, f func(Object)) error {
+	if dir == "" {
+		dir = "."
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return denied(err)
+	}
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		key := e.Name()
+		switch dir {
+		case ".":
+		case "/":
+			key = "/" + key
+		default:
+			key = dir + "/" + key
+		}
+		// Stat follows links: a folder of links to files is common.
+		info, err := os.Stat(key)
+		if isMissing(err) {
+			continue
+		}
+		if err != nil {
+			return denied(err)
+		}
+		if !info.IsDir() {
+			f(localObject(key, info))
+		} else if enter(key) {
+			if err := l.walk(ctx, key, enter, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (local) open(_ context.Context, o Object) (Reader, error) {
+	f, err := os.Open(o.key)
+	if err != nil {
+		if isMissing(err) {
+			return nil, errChanged(o.Name)
+		}
+		return nil, denied(err)
+	}
+	r := &localReader{File: f, was: o}
+	if err := r.Check(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+type localReader struct {
+	*os.File
+	was Object
+}
+
+// Check looks at the path, not the open file: one that was replaced by rename has another time there.
+func (r *localReader) Check() error {
+	info, err := os.Stat(r.was.key)
+	if err != nil && !isMissing(err) {
+		return fmt.Errorf("read %s: %w", r.was.Name, err)
+	}
+	if err != nil {
+		return errChanged(r.was.Name)
+	}
+	if now := localObject(r.was.key, info); now.Size != r.was.Size || now.Version != r.was.Version {
+		return errChanged(r.was.Name)
+	}
+	return nil
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	return nil
+}
+
+// mkdirs makes a folder and those above, and makes the new names durable.
+func mkdirs(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if parent := filepath.Dir(dir); parent != dir {
+		if err := mkdirs(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
+}

@@ -1,0 +1,148 @@
+package lake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/lockstep-data/lockstep/schema"
+)
+
+// staged is a file being written below ROOT/_lockstep/staging, whose name no glob for data matches: some tools
+// look into hidden folders too.
+type staged struct {
+	f *os.File
+}
+
+func stagingName(root, key string) string {
+	rel := strings.TrimPrefix(strings.TrimPrefix(key, root), "/")
+	return path.Join(root, "_lockstep/staging", strings.ReplaceAll(strings.TrimSuffix(rel, ".parquet"), "/", ",")+".tmp")
+}
+
+func (local) create(_ context.Context, root, key string) (upload, error) {
+	name := stagingName(root, key)
+	if err := mkdirs(path.Dir(name)); err != nil {
+		return nil, diskError(err)
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o666)
+	if err != nil {
+		return nil, diskError(err)
+	}
+	return &staged{f}, nil
+}
+
+func diskError(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return schema.WithHint(err, "the disk is full: nothing of this epoch is visible; make room and run with --resume")
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return schema.WithHint(err, "this user may not write there")
+	}
+	return err
+}
+
+func (s *staged) Write(p []byte) (int, error) {
+	n, err := s.f.Write(p)
+	return n, diskError(err)
+}
+
+func (s *staged) seal(context.Context) (string, error) {
+	if err := s.f.Sync(); err != nil {
+		return "", diskError(err)
+	}
+	if err := s.f.Close(); err != nil {
+		return "", diskError(err)
+	}
+	return s.f.Name(), syncDir(path.Dir(s.f.Name()))
+}
+
+func (s *staged) abort(context.Context) error {
+	s.f.Close()
+	return ignoreMissing(os.Remove(s.f.Name()))
+}
+
+func ignoreMissing(err error) error {
+	if isMissing(err) {
+		return nil
+	}
+	return err
+}
+
+func (local) publish(_ context.Context, key, token string, size int64) error {
+	there, err := os.Stat(key)
+	if err != nil && !isMissing(err) {
+		return err
+	}
+	if _, stagedErr := os.Stat(token); isMissing(stagedErr) {
+		if err == nil && there.Size() == size {
+			return nil
+		}
+		return schema.WithHint(fmt.Errorf("the sealed file %s is gone", token), "nothing else may write below _lockstep; the epoch has to be run again")
+	}
+	if err == nil {
+		return schema.WithHint(fmt.Errorf("a file of that name is there already"), "two runs into one folder?")
+	}
+	if err := mkdirs(path.Dir(key)); err != nil {
+		return diskError(err)
+	}
+	if err := os.Rename(token, key); err != nil {
+		return diskError(err)
+	}
+	return syncDir(path.Dir(key))
+}
+
+func (local) discard(_ context.Context, _, token string) error {
+	return ignoreMissing(os.Remove(token))
+}
+
+func (local) put(_ context.Context, key string, data []byte) error {
+	if err := mkdirs(path.Dir(key)); err != nil {
+		return diskError(err)
+	}
+	tmp := key + ".tmp"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o666)
+	if err != nil {
+		return diskError(err)
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(tmp, key)
+	}
+	if err != nil {
+		os.Remove(tmp)
+		return diskError(err)
+	}
+	return syncDir(path.Dir(key))
+}
+
+func (local) get(_ context.Context, key string) ([]byte, error) { return os.ReadFile(key) }
+
+func (local) remove(_ context.Context, key string) error { return os.Remove(key) }
+
+func (local) sweep(_ context.Context, root string, keep map[string]bool) error {
+	dir := path.Join(root, "_lockstep/staging")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	for _, e := range entries {
+		if name := path.Join(dir, e.Name()); !keep[name] && filepath.Ext(name) == ".tmp" {
+			if err := os.Remove(name); err != nil && !isMissing(err) {
+				return err
+			}
+		}
+	}
+	return nil
+}

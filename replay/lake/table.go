@@ -1,0 +1,146 @@
+package lake
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/lockstep-data/lockstep/schema"
+)
+
+// ReadText reads a whole text file as one record. Without fields it takes the columns and types that it finds
+// in the file.
+type ReadText func(r io.Reader, name string, fields []schema.Field) (arrow.Record, error)
+
+// TableOptions are how ReadTable reaches files and understands those that are not Parquet.
+type TableOptions struct {
+	Env map[string]string
+	// CSV and NDJSON read .csv, and .ndjson or .jsonl, also as .gz and .zst.
+	CSV, NDJSON ReadText
+	// Parallelism is as in SourceOptions.
+	Parallelism int
+}
+
+var tableFormats = []struct{ extension, format string }{
+	{".parquet", "parquet"}, {".parq", "parquet"}, {".pq", "parquet"}, {".csv", "csv"}, {".ndjson", "ndjson"}, {".jsonl", "ndjson"},
+}
+
+func tableFormat(name string) string {
+	plain := strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".zst")
+	for _, f := range tableFormats {
+		if strings.HasSuffix(plain, f.extension) && (f.format != "parquet" || plain == name) {
+			return f.format
+		}
+	}
+	return ""
+}
+
+// ReadTable reads all rows of a place: files of Parquet, CSV or NDJSON, by their extension, in the order of
+// their names. Without fields it takes those of the first file. The caller owns the records.
+func ReadTable(ctx context.Context, place string, fields []schema.Field, opts TableOptions) ([]arrow.Record, []schema.Field, error) {
+	p, err := Open(ctx, place, opts.Env)
+	if err != nil {
+		return nil, nil, err
+	}
+	var extensions []string
+	for _, f := range tableFormats {
+		extensions = append(extensions, f.extension)
+		if f.format != "parquet" {
+			extensions = append(extensions, f.extension+".gz", f.extension+".zst")
+		}
+	}
+	objects, err := p.List(ctx, extensions...)
+	if err != nil {
+		return nil, nil, err
+	}
+	format := tableFormat(objects[0].key)
+	for _, o := range objects {
+		switch f := tableFormat(o.key); {
+		case f == "":
+			return nil, nil, schema.WithHint(fmt.Errorf("read %s: its name does not tell the format", o.Name), "tables are .parquet, .csv, .ndjson or .jsonl, the texts also .gz or .zst")
+		case f != format:
+			return nil, nil, schema.WithHint(fmt.Errorf("read %s: %s beside %s", p, f, format), "a table has one format; name a glob like *."+format)
+		}
+	}
+	if format == "parquet" {
+		return readParquetTable(ctx, place, fields, opts)
+	}
+	read := opts.CSV
+	if format == "ndjson" {
+		read = opts.NDJSON
+	}
+	if read == nil {
+		return nil, nil, fmt.Errorf("read %s: %s is not understood here", p, format)
+	}
+	var records []arrow.Record
+	for _, o := range objects {
+		rec, err := readText(ctx, p, o, fields, read)
+		if err != nil {
+			return nil, nil, err
+		}
+		if fields == nil {
+			for _, f := range rec.Schema().Fields() {
+				t, err := schema.FromArrow(f.Type)
+				if err != nil {
+					return nil, nil, fmt.Errorf("read %s: column %s: %w", o.Name, f.Name, err)
+				}
+				fields = append(fields, schema.Field{Name: f.Name, Type: t})
+			}
+		}
+		records = append(records, rec)
+	}
+	return records, fields, nil
+}
+
+func readParquetTable(ctx context.Context, place string, fields []schema.Field, opts TableOptions) ([]arrow.Record, []schema.Field, error) {
+	src, err := NewSource(ctx, SourceOptions{Place: place, Env: opts.Env, Fields: fields, Parallelism: opts.Parallelism, BlockRows: 128 << 10})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer src.Close()
+	var records []arrow.Record
+	for {
+		b, err := src.Next(ctx)
+		if err == io.EOF {
+			return records, src.Fields(), nil
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if b.Record != nil {
+			records = append(records, b.Record)
+		}
+	}
+}
+
+func readText(ctx context.Context, p Place, o Object, fields []schema.Field, read ReadText) (rec arrow.Record, err error) {
+	r, err := p.Read(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var text io.Reader = bufio.NewReaderSize(io.NewSectionReader(r, 0, o.Size), 1<<20)
+	switch {
+	case strings.HasSuffix(o.key, ".gz"):
+		if text, err = gzip.NewReader(text); err != nil {
+			return nil, fmt.Errorf("read %s: %w", o.Name, err)
+		}
+	case strings.HasSuffix(o.key, ".zst"):
+		z, err := zstd.NewReader(text, zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", o.Name, err)
+		}
+		defer z.Close()
+		text = z
+	}
+	if rec, err = read(text, o.Name, fields); err != nil {
+		return nil, err
+	}
+	return rec, r.Check()
+}
