@@ -103,8 +103,10 @@ func newRoot(w *world) *cobra.Command {
 	root.AddCommand(
 		newLint(w),
 		newPlan(w),
+		newDemo(w),
 		newReplay(w),
 		newCapture(w),
+		newValidate(w),
 		newVersion(w),
 		newFixtures(w),
 	)

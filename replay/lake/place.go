@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"io"
 	"net/url"
 	"path"
@@ -162,7 +163,7 @@ func (p Place) list(ctx context.Context, extensions []string) ([]Object, error) 
 		}
 	})
 	if isMissing(err) {
-		return nil, schema.WithHint(fmt.Errorf("there is no folder %s", p.store.name(g.root)), "relative paths are relative to the pipeline file")
+		return nil, schema.WithHint(missing("there is no folder "+p.store.name(g.root)), "relative paths are relative to the pipeline file")
 	}
 	if err == nil && len(out) == 0 {
 		err = noFiles("no file matches", nil)
@@ -175,8 +176,14 @@ func noFiles(what string, extensions []string) error {
 	if len(extensions) > 0 {
 		hint = "wanted are names that end with " + strings.Join(extensions, ", ") + "; a glob takes others"
 	}
-	return schema.WithHint(errors.New(what), hint)
+	return schema.WithHint(missing(what), hint)
 }
+
+// missing says in its own words that there is nothing; it is fs.ErrNotExist.
+type missing string
+
+func (m missing) Error() string        { return string(m) }
+func (m missing) Is(target error) bool { return target == fs.ErrNotExist }
 
 func hidden(base string) bool { return strings.HasPrefix(base, "_") || strings.HasPrefix(base, ".") }
 

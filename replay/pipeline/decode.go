@@ -20,8 +20,9 @@ import (
 type value struct {
 	name  string
 	field *field
-	at    position
-	text  located
+	// at is where the field's name stands, val its value.
+	at, val position
+	text    located
 	// duration, number, flag and typ hold the value of a field of that kind.
 	duration time.Duration
 	number   float64
@@ -82,7 +83,9 @@ func (d *decoder) warn(at position, message, hint string) {
 
 // decode parses the text and checks it against the declaration. The result is nil where there is nothing to
 // go on with.
-func (d *decoder) decode(text string) (v *value) {
+func (d *decoder) decode(text string) (v *value) { return d.decodeWith(text, &root) }
+
+func (d *decoder) decodeWith(text string, f *field) (v *value) {
 	defer func() {
 		if r := recover(); r != nil { // the YAML parser has panicked on broken files before
 			d.problem(position{1, 1}, fmt.Sprintf("this is no YAML: %v", r), "see https://yaml.org, or compare with `lockstep help pipeline`")
@@ -118,7 +121,7 @@ func (d *decoder) decode(text string) (v *value) {
 	if len(bodies) > 1 {
 		d.problem(d.nodeAt(bodies[1]), "a second document in one file", "write each pipeline into a file of its own")
 	}
-	return d.value(bodies[0], &root, "")
+	return d.value(bodies[0], f, "", d.nodeAt(bodies[0]))
 }
 
 func syntaxHint(message string) string {
@@ -246,8 +249,8 @@ func (d *decoder) tooMany(n ast.Node) bool {
 }
 
 // value checks one value against its field.
-func (d *decoder) value(n ast.Node, f *field, name string) *value {
-	v := &value{name: name, field: f, at: d.nodeAt(n)}
+func (d *decoder) value(n ast.Node, f *field, name string, at position) *value {
+	v := &value{name: name, field: f, at: at, val: d.nodeAt(n)}
 	if d.tooMany(n) {
 		v.broken = true
 		return v
@@ -303,10 +306,11 @@ func (d *decoder) section(n ast.Node, f *field, v *value) {
 	entries, ok := d.entries(n, 0)
 	if !ok {
 		v.broken = true
-		d.problem(v.at, fmt.Sprintf("%s is a section, not %s", title(f, v.name), described(n)), "write its fields below it: "+sample(f))
+		d.problem(v.val, fmt.Sprintf("%s is a section, not %s", title(f, v.name), described(n)), "write its fields below it: "+sample(f))
 		return
 	}
 	seen := map[string]position{}
+	var misspelt []*value // stand for the fields that were meant, so that those are not missing
 	for _, e := range entries {
 		if first, twice := seen[e.name]; twice {
 			d.problem(e.at, fmt.Sprintf("%s is there twice, first at line %d", clip(e.name), first.line), "delete one of them")
@@ -315,12 +319,19 @@ func (d *decoder) section(n ast.Node, f *field, v *value) {
 		seen[e.name] = e.at
 		child := lookup(f.fields, e.name)
 		if child == nil {
-			d.unknown(e, f, v.name)
+			if meant := d.unknown(e, f, v.name); meant != "" {
+				misspelt = append(misspelt, &value{name: meant, at: e.at, val: e.at, broken: true})
+			}
 			continue
 		}
-		cv := d.value(e.node, child, e.name)
-		cv.at = e.at
+		cv := d.value(e.node, child, e.name, e.at)
 		v.items = append(v.items, cv)
+	}
+	for _, m := range misspelt {
+		if _, ok := seen[m.name]; !ok {
+			seen[m.name] = m.at
+			v.items = append(v.items, m)
+		}
 	}
 	for i := range f.fields {
 		c := &f.fields[i]
@@ -349,16 +360,17 @@ var synonyms = map[string]string{
 	"schema_registry": "registry", "tolerance": "columns", "ignore_columns": "columns", "source": "lake", "idle_timeout": "idle",
 }
 
-func (d *decoder) unknown(e entry, f *field, name string) {
+// unknown reports a field that is not declared and returns the one that was probably meant, or "".
+func (d *decoder) unknown(e entry, f *field, name string) (meant string) {
 	names := make([]string, len(f.fields))
 	for i, c := range f.fields {
 		names[i] = c.name
 	}
 	hint := "the fields here are " + strings.Join(names, ", ")
 	if near := nearest(e.name, names); near != "" {
-		hint = "write " + near
+		hint, meant = "write "+near, near
 	} else if s := synonyms[strings.ToLower(e.name)]; s != "" && lookup(f.fields, s) != nil {
-		hint = "write " + sample(lookup(f.fields, s))
+		hint, meant = "write "+sample(lookup(f.fields, s)), s
 	} else if home := homes(&root, e.name, ""); len(home) > 0 {
 		hint = e.name + " belongs in " + strings.Join(home, " or ") + "; " + hint
 	}
@@ -367,6 +379,7 @@ func (d *decoder) unknown(e entry, f *field, name string) {
 		where = ""
 	}
 	d.problem(e.at, fmt.Sprintf("unknown field %s%s", clip(e.name), where), hint)
+	return meant
 }
 
 // homes are the sections that have a field of this name.
@@ -399,12 +412,12 @@ func (d *decoder) named(n ast.Node, f *field, v *value) {
 	entries, ok := d.entries(n, 0)
 	if !ok {
 		v.broken = true
-		d.problem(v.at, fmt.Sprintf("%s has named entries, not %s", v.name, described(n)), "write "+sample(f))
+		d.problem(v.val, fmt.Sprintf("%s has named entries, not %s", v.name, described(n)), "write "+sample(f))
 		return
 	}
 	if len(entries) == 0 {
 		v.broken = true
-		d.problem(v.at, v.name+" is empty", "write "+sample(f))
+		d.problem(v.val, v.name+" is empty", "write "+sample(f))
 		return
 	}
 	seen := map[string]position{}
@@ -423,8 +436,7 @@ func (d *decoder) named(n ast.Node, f *field, v *value) {
 			d.problem(e.at, "a "+f.noun+" has no name", "write "+sample(f))
 		}
 		item := &field{kind: f.item, noun: f.noun, fields: f.fields, example: e.name + ": " + itemSample(f)}
-		cv := d.value(e.node, item, e.name)
-		cv.at = e.at
+		cv := d.value(e.node, item, e.name, e.at)
 		v.items = append(v.items, cv)
 	}
 }
@@ -461,20 +473,20 @@ func (d *decoder) list(n ast.Node, f *field, v *value) {
 	if !ok {
 		if _, mapping := d.entries(n, 0); mapping {
 			v.broken = true
-			d.problem(v.at, fmt.Sprintf("%s is a list, not %s", v.name, described(n)), "write "+sample(f))
+			d.problem(v.val, fmt.Sprintf("%s is a list, not %s", v.name, described(n)), "write "+sample(f))
 			return
 		}
-		v.items = []*value{d.value(n, item, v.name)}
+		v.items = []*value{d.value(n, item, v.name, v.val)}
 		return
 	}
 	if len(seq.Values) == 0 {
 		v.broken = true
-		d.problem(v.at, v.name+" is an empty list", "write "+sample(f)+", or leave it out")
+		d.problem(v.val, v.name+" is an empty list", "write "+sample(f)+", or leave it out")
 		return
 	}
 	seen := map[string]bool{}
 	for _, s := range seq.Values {
-		it := d.value(s, item, v.name)
+		it := d.value(s, item, v.name, d.nodeAt(s))
 		if seen[it.text.text] && !it.broken {
 			d.problem(it.at, fmt.Sprintf("%s names %s twice", v.name, clip(it.text.text)), "delete one of them")
 			continue
@@ -517,17 +529,17 @@ func (d *decoder) scalar(n, written ast.Node, f *field, v *value) {
 		_, tagged := written.(*ast.TagNode)
 		if f.kind != kindBoolean && !tagged {
 			v.broken = true
-			d.problem(v.at, fmt.Sprintf("%s is %s, not %s", v.name, kindWords(f), described(n)), "write "+sample(f)+`; text that looks like true or false needs quotes`)
+			d.problem(v.val, fmt.Sprintf("%s is %s, not %s", v.name, kindWords(f), described(n)), "write "+sample(f)+`; text that looks like true or false needs quotes`)
 			return
 		}
 	default:
 		v.broken = true
-		d.problem(v.at, fmt.Sprintf("%s is %s, not %s", v.name, kindWords(f), described(n)), "write "+sample(f))
+		d.problem(v.val, fmt.Sprintf("%s is %s, not %s", v.name, kindWords(f), described(n)), "write "+sample(f))
 		return
 	}
 	if f.kind == kindSecret && !isVariable(raw) {
 		v.broken = true
-		d.problem(v.at, v.name+" is written out in the file", "write "+sample(f)+" and set that variable, or password_file: FILE")
+		d.problem(v.val, v.name+" is written out in the file", "write "+sample(f)+" and set that variable, or password_file: FILE")
 		return
 	}
 	before := len(d.problems)
@@ -542,7 +554,11 @@ func (d *decoder) scalar(n, written ast.Node, f *field, v *value) {
 	}
 	if hint, message := d.check(f, v, n); message != "" {
 		v.broken = true
-		d.problem(v.text.start, message, hint)
+		at := v.text.start
+		if tok.Type == token.SingleQuoteType || tok.Type == token.DoubleQuoteType {
+			at = tokenPosition(tok)
+		}
+		d.problem(at, message, hint)
 	}
 }
 

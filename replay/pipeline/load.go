@@ -144,6 +144,7 @@ func (b *builder) pipeline(v *value) {
 	p := b.p
 	p.Name = b.text(v, "pipeline")
 	p.OnError = b.text(v, "on_error")
+	p.partial = v.get("streams") == nil || (v.has("tables") && v.get("tables") == nil)
 	if q := v.get("query"); q != nil {
 		p.Query, p.QueryLine, p.QueryColumn = q.text.text, q.text.start.line, q.text.start.col
 	}

@@ -31,6 +31,8 @@ type Pipeline struct {
 	// unsure are the streams and tables of which a part could not be read; what would follow from that is not
 	// reported.
 	unsure map[string]bool
+	// partial says that streams or tables are missing, so that unknown names in the query prove nothing.
+	partial bool
 }
 
 // Stream is an input that has an event time.

@@ -285,7 +285,8 @@ func jsonSchema(f *field) map[string]any {
 		if f.bounded {
 			n["minimum"], n["maximum"] = f.least, f.most
 		}
-		out = orVariable(n)
+		// Some parsers read 1e-9 as text.
+		out = map[string]any{"anyOf": []any{n, map[string]any{"type": "string", "pattern": `^[0-9.]+([eE][-+]?[0-9]+)?$|` + variable}}}
 	case kindDuration:
 		alternatives := []any{map[string]any{"type": "string", "pattern": `^(0|([0-9]+(\.[0-9]*)?|\.[0-9]+)(d|h|m|s|ms|us))+$`}}
 		if f.least == 0 {

@@ -105,10 +105,14 @@ func (c *checker) names() (used map[string]bool, readable bool) {
 	text := c.p.texts["query"]
 	var known []string
 	for _, s := range c.p.Streams {
-		known = append(known, s.Name)
+		if isName(s.Name) {
+			known = append(known, s.Name)
+		}
 	}
 	for _, t := range c.p.Tables {
-		known = append(known, t.Name)
+		if isName(t.Name) {
+			known = append(known, t.Name)
+		}
 	}
 	for _, r := range refs {
 		used[r.Name] = true
@@ -116,7 +120,7 @@ func (c *checker) names() (used map[string]bool, readable bool) {
 			continue
 		}
 		readable = false
-		if c.p.unsure[r.Name] {
+		if c.p.unsure[r.Name] || c.p.partial {
 			continue // it is in the file, and its problem is reported
 		}
 		hint := "the streams and tables are " + strings.Join(known, ", ")

@@ -1,0 +1,614 @@
+package validate
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/deprecated"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// parquetFile reads one Parquet file, a row group at a time and a column at a time, from parquet-go's pages
+// straight into vecs.
+type parquetFile struct {
+	name   string
+	file   *parquet.File
+	closer io.Closer
+	root   *pnode
+	cols   []field
+	by     map[string]*pnode
+}
+
+// pnode is a node of the file's schema with its levels; typ is what it means.
+type pnode struct {
+	name     string
+	elem     *format.SchemaElement
+	repeated bool
+	optional bool
+	kids     []*pnode
+	leaf     int // number of the column chunk; of the first leaf below for a group
+	maxDef   byte
+	maxRep   byte
+	typ      typ
+	items    *pnode // the repeated node of a list or map
+}
+
+const maxDepth = 64
+
+func openParquet(name string, r io.ReaderAt, size int64, closer io.Closer) (f *parquetFile, err error) {
+	defer func() {
+		if err != nil {
+			err = placed(name, err)
+		}
+	}()
+	defer guard(&err)
+	if size < 12 {
+		return nil, errors.New("not a Parquet file: it is too short")
+	}
+	file, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(256<<10))
+	if err != nil {
+		return nil, withHint(err, "the file is damaged or still being written; Parquet begins and ends with PAR1")
+	}
+	f = &parquetFile{name: name, file: file, closer: closer, by: map[string]*pnode{}}
+	elems := file.Metadata().Schema
+	if len(elems) == 0 {
+		return nil, errors.New("the footer has no schema")
+	}
+	leaf := 0
+	f.root, _, err = buildNode(elems, nil, &leaf, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range f.root.kids {
+		if f.by[k.name] != nil {
+			return nil, withHint(fmt.Errorf("two columns are named %q", k.name), "rename one of them; columns are told apart by their names")
+		}
+		f.by[k.name] = k
+		f.cols = append(f.cols, field{k.name, k.typ})
+	}
+	for i, g := range file.RowGroups() {
+		if len(g.ColumnChunks()) != leaf {
+			return nil, fmt.Errorf("row group %d has %d column chunks for %d columns", i, len(g.ColumnChunks()), leaf)
+		}
+		if g.NumRows() < 0 {
+			return nil, fmt.Errorf("row group %d claims %d rows", i, g.NumRows())
+		}
+	}
+	return f, nil
+}
+
+// buildNode reads the schema, which is flattened depth first.
+func buildNode(elems []format.SchemaElement, parent *pnode, leaf *int, depth int) (*pnode, []format.SchemaElement, error) {
+	if len(elems) == 0 || depth > maxDepth {
+		return nil, nil, fmt.Errorf("the schema is cut off, or deeper than %d", maxDepth)
+	}
+	e := &elems[0]
+	n := &pnode{name: e.Name, elem: e, leaf: *leaf}
+	if parent != nil {
+		n.maxDef, n.maxRep = parent.maxDef, parent.maxRep
+		switch e.RepetitionType.V {
+		case format.Optional:
+			n.optional = true
+			n.maxDef++
+		case format.Repeated:
+			n.repeated = true
+			n.maxDef++
+			n.maxRep++
+		}
+	}
+	elems = elems[1:]
+	if e.Type.Valid || parent != nil && e.NumChildren.V == 0 {
+		if !e.Type.Valid {
+			return nil, nil, fmt.Errorf("column %q is a group without fields", e.Name)
+		}
+		*leaf++
+		t, err := leafType(e)
+		if err != nil {
+			return nil, nil, fmt.Errorf("column %q: %w", e.Name, err)
+		}
+		n.typ = t
+	} else {
+		for range e.NumChildren.V {
+			kid, rest, err := buildNode(elems, n, leaf, depth+1)
+			if err != nil {
+				return nil, nil, err
+			}
+			n.kids = append(n.kids, kid)
+			elems = rest
+		}
+		n.typ = groupType(n)
+	}
+	if n.repeated && !(parent != nil && listLike(parent.elem)) {
+		item := n.typ
+		n.typ = typ{kind: kList, elem: &item} // a repeated field without LIST around it is a list that is never NULL
+	}
+	return n, elems, nil
+}
+
+func listLike(e *format.SchemaElement) bool { return isList(e) || isMap(e) }
+
+func isList(e *format.SchemaElement) bool {
+	_, ok := e.LogicalType.Value.(*format.ListType)
+	return ok || e.ConvertedType.Valid && e.ConvertedType.V == deprecated.List
+}
+
+func isMap(e *format.SchemaElement) bool {
+	_, ok := e.LogicalType.Value.(*format.MapType)
+	return ok || e.ConvertedType.Valid && (e.ConvertedType.V == deprecated.Map || e.ConvertedType.V == deprecated.MapKeyValue)
+}
+
+// groupType finds lists and maps among groups, by the rules of the format for old writers too.
+func groupType(n *pnode) typ {
+	if len(n.kids) == 1 && n.kids[0].repeated {
+		r := n.kids[0]
+		if isMap(n.elem) && len(r.kids) == 2 {
+			n.items = r
+			return typ{kind: kMap, key: &r.kids[0].typ, elem: &r.kids[1].typ}
+		}
+		if isList(n.elem) {
+			n.items = r
+			if item := listItem(n); item != r {
+				return typ{kind: kList, elem: &item.typ}
+			}
+			item := r.typ
+			return typ{kind: kList, elem: &item}
+		}
+	}
+	t := typ{kind: kStruct}
+	for _, k := range n.kids {
+		t.fields = append(t.fields, field{k.name, k.typ})
+	}
+	return t
+}
+
+// listItem is the node of a LIST's elements: the repeated node itself, or its only child.
+func listItem(n *pnode) *pnode {
+	r := n.items
+	if len(r.kids) == 1 && r.name != "array" && r.name != n.name+"_tuple" {
+		return r.kids[0]
+	}
+	return r
+}
+
+func leafType(e *format.SchemaElement) (typ, error) {
+	phys := e.Type.V
+	if e.LogicalType.Value != nil {
+		switch l := e.LogicalType.Value.(type) {
+		case *format.StringType, *format.EnumType, *format.JsonType:
+			return typ{kind: kText}, nil
+		case *format.DecimalType:
+			return decimalType(phys, int(l.Precision), int(l.Scale))
+		case *format.DateType:
+			return typ{kind: kDate}, nil
+		case *format.TimeType:
+			return typ{kind: kTime, unit: parquetUnit(l.Unit)}, nil
+		case *format.TimestampType:
+			return typ{kind: kTimestamp, unit: parquetUnit(l.Unit), utc: l.IsAdjustedToUTC}, nil
+		case *format.IntType:
+			return typ{kind: kInt, bits: int(l.BitWidth), unsigned: !l.IsSigned}, nil
+		case *format.NullType:
+			return typ{kind: kNull}, nil
+		case *format.Float16Type:
+			return typ{kind: kFloat, bits: 16}, nil
+		case *format.UUIDType, *format.BsonType:
+			return typ{kind: kBinary}, nil
+		}
+	}
+	if e.ConvertedType.Valid {
+		switch e.ConvertedType.V {
+		case deprecated.UTF8, deprecated.Enum, deprecated.Json:
+			return typ{kind: kText}, nil
+		case deprecated.Decimal:
+			return decimalType(phys, int(e.Precision.V), int(e.Scale.V))
+		case deprecated.Date:
+			return typ{kind: kDate}, nil
+		case deprecated.TimeMillis:
+			return typ{kind: kTime, unit: millis}, nil
+		case deprecated.TimeMicros:
+			return typ{kind: kTime, unit: micros}, nil
+		case deprecated.TimestampMillis:
+			return typ{kind: kTimestamp, unit: millis, utc: true}, nil
+		case deprecated.TimestampMicros:
+			return typ{kind: kTimestamp, unit: micros, utc: true}, nil
+		case deprecated.Uint8, deprecated.Uint16, deprecated.Uint32, deprecated.Uint64:
+			return typ{kind: kInt, bits: 8 << (e.ConvertedType.V - deprecated.Uint8), unsigned: true}, nil
+		case deprecated.Int8, deprecated.Int16, deprecated.Int32, deprecated.Int64:
+			return typ{kind: kInt, bits: 8 << (e.ConvertedType.V - deprecated.Int8)}, nil
+		case deprecated.Interval:
+			return typ{kind: kInterval}, nil
+		}
+	}
+	switch phys {
+	case format.Boolean:
+		return typ{kind: kBool}, nil
+	case format.Int32:
+		return typ{kind: kInt, bits: 32}, nil
+	case format.Int64:
+		return typ{kind: kInt, bits: 64}, nil
+	case format.Int96:
+		return typ{kind: kTimestamp, unit: mixedUnit}, nil
+	case format.Float:
+		return typ{kind: kFloat, bits: 32}, nil
+	case format.Double:
+		return typ{kind: kFloat, bits: 64}, nil
+	}
+	return typ{kind: kBinary}, nil
+}
+
+func decimalType(phys format.Type, prec, scale int) (typ, error) {
+	if prec < 1 || prec > 1000 || scale < 0 || scale > prec {
+		return typ{}, fmt.Errorf("decimal(%d,%d) is no type", prec, scale)
+	}
+	if (phys == format.Int32 || phys == format.Int64) && prec > 18 {
+		prec = 18
+	}
+	return typ{kind: kDecimal, prec: prec, scale: scale}, nil
+}
+
+func parquetUnit(u format.TimeUnit) unit {
+	switch u.Value.(type) {
+	case *format.MilliSeconds:
+		return millis
+	case *format.NanoSeconds:
+		return nanos
+	}
+	return micros
+}
+
+func (f *parquetFile) columns() []field { return f.cols }
+func (f *parquetFile) units() int       { return len(f.file.RowGroups()) }
+func (f *parquetFile) rows(u int) int64 { return f.file.RowGroups()[u].NumRows() }
+func (f *parquetFile) close() error     { return f.closer.Close() }
+
+func (f *parquetFile) scan(ctx context.Context, unit int, wants []want, yield func(*block) error) error {
+	g := f.file.RowGroups()[unit]
+	n := int(g.NumRows())
+	b := &block{n: n}
+	b.col = func(k int, yield func(int, *vec) error) (err error) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		w := wants[k]
+		p := f.by[w.name]
+		for _, name := range w.path {
+			p = p.child(name)
+		}
+		if p == nil {
+			return yieldNulls(n, yield)
+		}
+		place := fmt.Sprintf("%s: row group %d, column %q", f.name, unit, w.name)
+		defer func() { err = placedOnce(place, err) }()
+		var stop error // an error of the caller's, which is not the file's
+		out := func(start int, v *vec) error {
+			stop = yield(start, v)
+			return stop
+		}
+		func() {
+			defer guard(&err)
+			if p.kids == nil && !p.repeated && p.maxDef <= 1 {
+				err = f.scanFlat(g, p, w, n, out)
+			} else {
+				err = f.scanNested(g, p, w, n, out)
+			}
+		}()
+		if stop != nil {
+			return &passed{stop}
+		}
+		return err
+	}
+	return yield(b)
+}
+
+// passed is an error that came from the consumer and needs no place.
+type passed struct{ error }
+
+func (p *passed) Unwrap() error { return p.error }
+
+func placedOnce(place string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if p, ok := err.(*passed); ok {
+		return p.error
+	}
+	return placed(place, err)
+}
+
+func yieldNulls(n int, yield func(int, *vec) error) error {
+	const step = 1 << 16
+	for at := 0; at < n; at += step {
+		if err := yield(at, nullVec(min(step, n-at))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scanFlat reads a column without nesting, a page at a time.
+func (f *parquetFile) scanFlat(g parquet.RowGroup, p *pnode, w want, n int, yield func(int, *vec) error) error {
+	convert, err := w.converterFor(p.typ)
+	if err != nil {
+		return err
+	}
+	pages := g.ColumnChunks()[p.leaf].Pages()
+	defer pages.Close()
+	var dict parquet.Dictionary
+	var dictVec *vec
+	dicts := map[*vec]*vec{}
+	var buf pageBuffer
+	for at := 0; ; {
+		page, err := pages.ReadPage()
+		if err == io.EOF {
+			if at != n {
+				return fmt.Errorf("has %d rows where its row group has %d", at, n)
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		rows := int(page.NumRows())
+		if rows < 0 || at+rows > n {
+			parquet.Release(page)
+			return fmt.Errorf("has more rows than the %d of its row group", n)
+		}
+		v := &vec{n: rows}
+		present := rows
+		if p.maxDef == 1 {
+			levels := page.DefinitionLevels()
+			present = buf.validity(v, levels, rows)
+		}
+		data := page.Data()
+		if d := page.Dictionary(); d != nil {
+			if d != dict {
+				dict, dictVec = d, &vec{n: d.Len()}
+				raw := d.Page().Data()
+				if err := fillVec(dictVec, new(pageBuffer), &raw, p, d.Len()); err != nil {
+					parquet.Release(page)
+					return err
+				}
+			}
+			v.dict = dictVec
+			v.idx = data.Int32()
+			if len(v.idx) < present {
+				parquet.Release(page)
+				return fmt.Errorf("a page has %d values for %d rows", len(v.idx), present)
+			}
+			v.idx = v.idx[:present]
+			for _, x := range v.idx {
+				if uint32(x) >= uint32(dictVec.n) {
+					parquet.Release(page)
+					return fmt.Errorf("a page refers to entry %d of a dictionary of %d", x, dictVec.n)
+				}
+			}
+		} else if err := fillVec(v, &buf, &data, p, present); err != nil {
+			parquet.Release(page)
+			return err
+		}
+		out, err := convertVec(v, convert, &w.dst, dicts)
+		if err == nil {
+			err = yield(at, out)
+		} else if e := (*valueError)(nil); errors.As(err, &e) {
+			err = fmt.Errorf("row %d: %w", at+v.rowOf(e.packed), err)
+		}
+		parquet.Release(page)
+		if err != nil {
+			return err
+		}
+		at += rows
+	}
+}
+
+// pageBuffer is memory that pages share, one after the other.
+type pageBuffer struct {
+	valid []bool
+	i64   []int64
+	offs  []uint32
+	data  []byte
+}
+
+func (b *pageBuffer) ints(n int) []int64 {
+	if cap(b.i64) < n {
+		b.i64 = make([]int64, n)
+	}
+	return b.i64[:n]
+}
+
+// validity sets v.valid from definition levels of 0 and 1 and counts the values that are there.
+func (b *pageBuffer) validity(v *vec, levels []byte, rows int) int {
+	present := 0
+	for _, l := range levels {
+		present += int(l & 1)
+	}
+	if len(levels) != rows {
+		panic(fmt.Errorf("a page has %d levels for %d rows", len(levels), rows))
+	}
+	if present == rows {
+		return rows
+	}
+	if cap(b.valid) < rows {
+		b.valid = make([]bool, rows)
+	}
+	v.valid = b.valid[:rows]
+	for i, l := range levels {
+		v.valid[i] = l == 1
+	}
+	return present
+}
+
+const julianEpoch = 2440588
+
+// fillVec reads present values in the file's physical form into the raw form of the column's type.
+func fillVec(v *vec, buf *pageBuffer, data *parquetValues, p *pnode, present int) error {
+	short := func(have int) error {
+		return fmt.Errorf("a page has %d values where %d are due", have, present)
+	}
+	switch p.elem.Type.V {
+	case format.Boolean:
+		bits := data.Boolean()
+		if len(bits)*8 < present {
+			return short(len(bits) * 8)
+		}
+		v.i64 = buf.ints(present)
+		for j := range v.i64 {
+			v.i64[j] = int64(bits[j>>3] >> (j & 7) & 1)
+		}
+	case format.Int32:
+		in := data.Int32()
+		if len(in) < present {
+			return short(len(in))
+		}
+		v.i64 = buf.ints(present)
+		if p.typ.kind == kInt && p.typ.unsigned {
+			for j, x := range in[:present] {
+				v.i64[j] = int64(uint32(x))
+			}
+		} else {
+			for j, x := range in[:present] {
+				v.i64[j] = int64(x)
+			}
+		}
+	case format.Int64:
+		in := data.Int64()
+		if len(in) < present {
+			return short(len(in))
+		}
+		v.i64 = in[:present:present]
+		if present == 0 {
+			v.i64 = []int64{}
+		}
+	case format.Int96:
+		in := data.Int96()
+		if len(in) < present {
+			return short(len(in))
+		}
+		v.data, v.offs = buf.data[:0], append(buf.offs[:0], 0)
+		for _, x := range in[:present] {
+			ns := int64(uint64(x[0]) | uint64(x[1])<<32)
+			sec := (int64(int32(x[2])) - julianEpoch) * 86400
+			sec += floorDiv(ns, 1e9)
+			v.data = binary.BigEndian.AppendUint64(v.data, uint64(sec)^signBit)
+			v.data = binary.BigEndian.AppendUint32(v.data, uint32(ns-floorDiv(ns, 1e9)*1e9))
+			v.offs = append(v.offs, uint32(len(v.data)))
+		}
+		buf.data, buf.offs = v.data, v.offs
+	case format.Float:
+		in := data.Float()
+		if len(in) < present {
+			return short(len(in))
+		}
+		v.i64 = buf.ints(present)
+		for j, x := range in[:present] {
+			v.i64[j] = floatBits(float64(x))
+		}
+	case format.Double:
+		in := data.Double()
+		if len(in) < present {
+			return short(len(in))
+		}
+		v.i64 = buf.ints(present)
+		for j, x := range in[:present] {
+			v.i64[j] = floatBits(x)
+		}
+	case format.ByteArray:
+		v.data, v.offs = data.ByteArray()
+		if len(v.offs) < present+1 {
+			if present == 0 {
+				v.offs = []uint32{0}
+			} else {
+				return short(len(v.offs) - 1)
+			}
+		}
+		v.offs = v.offs[:present+1]
+		return v.narrowDecimals(buf, p, present)
+	case format.FixedLenByteArray:
+		raw, size := data.FixedLenByteArray()
+		if size <= 0 || len(raw)/size < present || len(raw) > math.MaxUint32 {
+			return short(len(raw) / max(size, 1))
+		}
+		v.data, v.offs = raw, buf.offs[:0]
+		for j := range present + 1 {
+			v.offs = append(v.offs, uint32(j*size))
+		}
+		buf.offs = v.offs
+		return v.narrowDecimals(buf, p, present)
+	default:
+		return fmt.Errorf("unknown physical type %v", p.elem.Type.V)
+	}
+	return nil
+}
+
+// narrowDecimals turns bytes into the raw form of types that are not bytes.
+func (v *vec) narrowDecimals(buf *pageBuffer, p *pnode, present int) error {
+	switch {
+	case p.typ.kind == kInterval:
+		out := make([]byte, 0, present*16)
+		offs := []uint32{0}
+		for j := range present {
+			b := v.bytesAt(j)
+			if len(b) != 12 {
+				return errors.New("an interval is not 12 bytes")
+			}
+			out = appendInterval(out, int32(binary.LittleEndian.Uint32(b)), int32(binary.LittleEndian.Uint32(b[4:])),
+				int64(binary.LittleEndian.Uint32(b[8:]))*1e6)
+			offs = append(offs, uint32(len(out)))
+		}
+		v.data, v.offs = out, offs
+	case p.typ.kind == kFloat:
+		out := buf.ints(present)
+		for j := range out {
+			b := v.bytesAt(j)
+			if len(b) != 2 {
+				return errors.New("a float16 is not 2 bytes")
+			}
+			out[j] = floatBits(halfFloat(binary.LittleEndian.Uint16(b)))
+		}
+		v.i64, v.data, v.offs = out, nil, nil
+	case p.typ.kind == kDecimal && p.typ.prec <= 18:
+		out := buf.ints(present)
+		for j := range out {
+			i, ok := narrow(v.bytesAt(j))
+			if !ok {
+				return fmt.Errorf("a value has more digits than its type %s", p.typ)
+			}
+			out[j] = i
+		}
+		v.i64, v.data, v.offs = out, nil, nil
+	}
+	return nil
+}
+
+func halfFloat(h uint16) float64 {
+	sign, exp, frac := float64(1), int(h>>10&31), float64(h&1023)
+	if h>>15 == 1 {
+		sign = -1
+	}
+	switch exp {
+	case 0:
+		return math.Copysign(math.Ldexp(frac, -24), sign)
+	case 31:
+		if frac != 0 {
+			return math.NaN()
+		}
+		return math.Inf(int(sign))
+	}
+	return sign * math.Ldexp(1+frac/1024, exp-15)
+}
+
+// child is the field of a struct; nil when n is nil or has no such field.
+func (n *pnode) child(name string) *pnode {
+	if n == nil || n.typ.kind != kStruct {
+		return nil
+	}
+	for _, k := range n.kids {
+		if k.name == name {
+			return k
+		}
+	}
+	return nil
+}

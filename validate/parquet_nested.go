@@ -1,0 +1,343 @@
+package validate
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+type parquetValues = encoding.Values
+
+// leafCursor walks the values of one column chunk with their levels.
+type leafCursor struct {
+	pages  parquet.Pages
+	page   parquet.Page
+	values parquet.ValueReader
+	buf    []parquet.Value
+	at, n  int
+	one    vec
+	pbuf   pageBuffer
+}
+
+// peek returns the next value, or false at the end of the chunk.
+func (c *leafCursor) peek() (*parquet.Value, bool) {
+	for c.at == c.n {
+		if c.page == nil {
+			page, err := c.pages.ReadPage()
+			if err == io.EOF {
+				return nil, false
+			}
+			if err != nil {
+				panic(err)
+			}
+			c.page, c.values = page, page.Values()
+		}
+		n, err := c.values.ReadValues(c.buf[:cap(c.buf)])
+		c.at, c.n = 0, n
+		if n == 0 {
+			if err != nil && err != io.EOF {
+				panic(err)
+			}
+			parquet.Release(c.page)
+			c.page = nil
+		}
+	}
+	return &c.buf[c.at], true
+}
+
+func (c *leafCursor) close() {
+	if c.page != nil {
+		parquet.Release(c.page)
+	}
+	c.pages.Close()
+}
+
+var errCutOff = errors.New("a column ends before its row group does")
+
+// assembler builds nested values in canonical form out of the leaves' levels.
+type assembler struct {
+	cursors map[int]*leafCursor
+	scratch []byte
+}
+
+// part is what to build for one node: the file's node and the type that is wanted.
+type part struct {
+	node    *pnode
+	dst     *typ
+	conv    conv
+	kids    []*part // by the fields of dst; nil where the file lacks one. List: item. Map: key, value.
+	item    *pnode  // list: the node of an element
+	shape   kind    // kList, kMap, kStruct, or a leaf
+	leaves  []int   // those that are read below
+	peek    int     // one of them
+	asList  bool    // a repeated node that is its own list
+	isMixed bool
+}
+
+func (a *assembler) plan(n *pnode, src, dst typ, w want, inner bool) (*part, error) {
+	p := &part{node: n, dst: &dst}
+	switch {
+	case n.repeated && !inner:
+		if dst.kind != kList {
+			return nil, fmt.Errorf("%s does not become %s", src, dst)
+		}
+		kid, err := a.plan(n, *src.elem, *dst.elem, w, true)
+		if err != nil {
+			return nil, err
+		}
+		p.shape, p.asList, p.kids = kList, true, []*part{kid}
+	case n.items != nil && src.kind == kList:
+		if dst.kind != kList {
+			return nil, fmt.Errorf("%s does not become %s", src, dst)
+		}
+		item := listItem(n)
+		kid, err := a.plan(item, *src.elem, *dst.elem, w, item == n.items)
+		if err != nil {
+			return nil, err
+		}
+		p.shape, p.kids = kList, []*part{kid}
+	case n.items != nil && src.kind == kMap:
+		if dst.kind != kMap {
+			return nil, fmt.Errorf("%s does not become %s", src, dst)
+		}
+		key, err := a.plan(n.items.kids[0], *src.key, *dst.key, w, false)
+		if err != nil {
+			return nil, err
+		}
+		val, err := a.plan(n.items.kids[1], *src.elem, *dst.elem, w, false)
+		if err != nil {
+			return nil, err
+		}
+		p.shape, p.kids = kMap, []*part{key, val}
+	case n.kids != nil:
+		if dst.kind != kStruct {
+			return nil, fmt.Errorf("%s does not become %s", src, dst)
+		}
+		p.shape = kStruct
+		for i := range dst.fields {
+			var kid *part
+			for _, k := range n.kids {
+				if k.name == dst.fields[i].name {
+					var err error
+					if kid, err = a.plan(k, k.typ, dst.fields[i].typ, w, false); err != nil {
+						return nil, err
+					}
+				}
+			}
+			p.kids = append(p.kids, kid)
+		}
+	default:
+		c, err := w.converterFor(src)
+		if w.dst.nested() || !w.as {
+			c, err = converter(src, dst)
+		}
+		if err != nil {
+			return nil, err
+		}
+		p.conv = c
+		p.leaves = []int{n.leaf}
+	}
+	for _, k := range p.kids {
+		if k != nil {
+			p.leaves = append(p.leaves, k.leaves...)
+		}
+	}
+	if len(p.leaves) == 0 {
+		p.leaves = []int{n.leaf} // no field is wanted, but whether the struct is there is
+	}
+	p.peek = p.leaves[0]
+	return p, nil
+}
+
+func (a *assembler) next(leaf int) *parquet.Value {
+	v, ok := a.cursors[leaf].peek()
+	if !ok {
+		panic(errCutOff)
+	}
+	return v
+}
+
+func (a *assembler) skip(p *part) {
+	for _, l := range p.leaves {
+		a.next(l)
+		a.cursors[l].at++
+	}
+}
+
+// cell appends the value at the cursors and moves them behind it.
+func (a *assembler) cell(dst []byte, p *part) []byte {
+	n := p.node
+	switch p.shape {
+	case kStruct:
+		if n.optional && a.next(p.peek).DefinitionLevel() < int(n.maxDef) {
+			a.skip(p)
+			return appendNull(dst)
+		}
+		dst = append(dst, 1)
+		moved := false
+		for _, k := range p.kids {
+			if k == nil {
+				dst = appendNull(dst)
+			} else {
+				dst, moved = a.cell(dst, k), true
+			}
+		}
+		if !moved {
+			a.skip(p)
+		}
+		return dst
+	case kList, kMap:
+		r := n.items
+		def := a.next(p.peek).DefinitionLevel()
+		if p.asList {
+			r = n
+		} else if n.optional && def < int(n.maxDef) {
+			a.skip(p)
+			return appendNull(dst)
+		}
+		dst = append(dst, 1)
+		if def < int(r.maxDef) {
+			a.skip(p)
+			return append(dst, 0)
+		}
+		var entries [][]byte
+		for {
+			if p.shape == kMap {
+				entries = append(entries, a.cell(a.cell(nil, p.kids[0]), p.kids[1]))
+			} else {
+				dst = a.cell(append(dst, 1), p.kids[0])
+			}
+			v, ok := a.cursors[p.peek].peek()
+			if !ok || v.RepetitionLevel() < int(r.maxRep) {
+				break
+			}
+		}
+		if p.shape == kMap {
+			return appendMap(dst, entries)
+		}
+		return append(dst, 0)
+	}
+	c := a.cursors[n.leaf]
+	v := a.next(n.leaf)
+	defer func() { c.at++ }()
+	if v.IsNull() || v.DefinitionLevel() < int(n.maxDef) {
+		return appendNull(dst)
+	}
+	i, b := c.raw(v, n)
+	if p.conv != nil {
+		var err error
+		if i, b, err = p.conv(i, b, &a.scratch); err != nil {
+			panic(err)
+		}
+	}
+	return appendCell(dst, p.dst, i, b)
+}
+
+// raw brings one value into the raw form of its node's type, by the same code as whole pages.
+func (c *leafCursor) raw(v *parquet.Value, n *pnode) (int64, []byte) {
+	leafTyp, _ := leafType(n.elem)
+	switch v.Kind() {
+	case parquet.Boolean:
+		if v.Boolean() {
+			return 1, nil
+		}
+		return 0, nil
+	case parquet.Int32:
+		if leafTyp.kind == kInt && leafTyp.unsigned {
+			return int64(uint32(v.Int32())), nil
+		}
+		return int64(v.Int32()), nil
+	case parquet.Int64:
+		return v.Int64(), nil
+	case parquet.Float:
+		return floatBits(float64(v.Float())), nil
+	case parquet.Double:
+		return floatBits(v.Double()), nil
+	}
+	tmp := &pnode{elem: n.elem, typ: leafTyp}
+	var data parquetValues
+	if v.Kind() == parquet.Int96 {
+		x := v.Int96()
+		b := make([]byte, 12)
+		for k := range 3 {
+			b[4*k], b[4*k+1], b[4*k+2], b[4*k+3] = byte(x[k]), byte(x[k]>>8), byte(x[k]>>16), byte(x[k]>>24)
+		}
+		data = encoding.Int96ValuesFromBytes(b)
+	} else {
+		b := v.ByteArray()
+		if n.elem.Type.V == format.FixedLenByteArray {
+			data = encoding.FixedLenByteArrayValues(b, len(b))
+		} else {
+			data = encoding.ByteArrayValues(b, []uint32{0, uint32(len(b))})
+		}
+	}
+	c.one = vec{n: 1}
+	if len(v.Bytes()) == 0 && v.Kind() != parquet.Int96 {
+		return 0, []byte{}
+	}
+	if err := fillVec(&c.one, &c.pbuf, &data, tmp, 1); err != nil {
+		panic(err)
+	}
+	return c.one.at(0)
+}
+
+// scanNested reads one nested column of a row group.
+func (f *parquetFile) scanNested(g parquet.RowGroup, p *pnode, w want, n int, yield func(int, *vec) error) error {
+	a := &assembler{cursors: map[int]*leafCursor{}}
+	plan, err := a.plan(p, p.typ, w.dst, w, false)
+	if err != nil {
+		return err
+	}
+	for _, l := range plan.leaves {
+		a.cursors[l] = &leafCursor{pages: g.ColumnChunks()[l].Pages(), buf: make([]parquet.Value, 256)}
+	}
+	defer func() {
+		for _, c := range a.cursors {
+			c.close()
+		}
+	}()
+	const step = 1024
+	var cell []byte
+	for at := 0; at < n; {
+		rows := min(step, n-at)
+		v := &vec{n: rows, valid: make([]bool, rows), offs: make([]uint32, 1, rows+1)}
+		ints := !w.dst.inBytes()
+		if ints {
+			v.i64, v.offs = make([]int64, 0, rows), nil
+		}
+		r := 0
+		for ; r < rows && len(v.data) < 8<<20; r++ {
+			for _, l := range plan.leaves {
+				if a.next(l).RepetitionLevel() != 0 {
+					return errors.New("the columns of a nested value disagree about where its rows begin")
+				}
+			}
+			cell = a.cell(cell[:0], plan)
+			null, i, b, _ := cutCell(&w.dst, cell)
+			v.valid[r] = !null
+			switch {
+			case null:
+			case ints:
+				v.i64 = append(v.i64, i)
+			default:
+				v.data = append(v.data, b...)
+				v.offs = append(v.offs, uint32(len(v.data)))
+			}
+		}
+		v.n, v.valid = r, v.valid[:r]
+		if err := yield(at, v); err != nil {
+			return err
+		}
+		at += r
+	}
+	for l, c := range a.cursors {
+		if _, more := c.peek(); more {
+			return fmt.Errorf("leaf column %d has more rows than the %d of its row group", l, n)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,274 @@
+package validate
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+)
+
+// secondPass reads the marked rows again and judges them cell by cell.
+func (r *run) secondPass(ctx context.Context) (*Result, error) {
+	full := r.opts.Out != "" || r.multiset || r.forceAll || r.small()
+	cols := r.suspects(full)
+	for {
+		s, err := r.readBack(ctx, cols)
+		if err != nil {
+			return nil, err
+		}
+		j := newJury(r, cols)
+		if err := j.hear(ctx, s); err != nil {
+			return nil, err
+		}
+		if len(cols) < len(r.cols) && (j.sumLo != r.match.sumLo || j.sumHi != r.match.sumHi || j.pairs != r.match.pairs) {
+			// Some difference lies in a column whose bits of the sketch happened to agree: read them all.
+			cols = r.suspects(true)
+			continue
+		}
+		return r.conclude(ctx, s, j)
+	}
+}
+
+// small says that reading every column costs nothing worth saving.
+func (r *run) small() bool { return r.inScope[0]+r.inScope[1] < 200_000 }
+
+// suspects are the columns in which a pair may differ.
+func (r *run) suspects(all bool) []int {
+	var out []int
+	for i := range r.cols {
+		h := newHasher(i, len(r.cols), &r.cols[i].common, pass1Salt)
+		if all || r.match.sketch>>h.shift&h.mask != 0 {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// readBack reads the marked rows: keys and the given columns.
+func (r *run) readBack(ctx context.Context, cols []int) (*sorter, error) {
+	total := int64(0)
+	for s := range r.sides {
+		for u := range r.sides[s].units {
+			if r.marks[s].count(u) > 0 {
+				total += r.unitRows[s][u]
+			}
+		}
+	}
+	r.progress.start(r.opts.Progress, 2, total)
+	s := &sorter{spill: r.spill}
+	limit := int(min(r.opts.Memory/2/int64(r.opts.Parallelism), 1<<30))
+	wants := make([]want, 0, len(r.keys)+len(cols))
+	for i := range r.keys {
+		wants = append(wants, r.keys[i].want())
+	}
+	for _, c := range cols {
+		wants = append(wants, r.cols[c].want())
+	}
+	err := r.eachUnit(ctx, func() (func(context.Context, int, int) error, func() error) {
+		g := &gatherer{r: r, cols: cols, wants: wants, out: sortBuffer{s: s, limit: limit}}
+		for _, c := range cols {
+			g.hashers = append(g.hashers, newHasher(c, len(r.cols), &r.cols[c].common, pass1Salt))
+		}
+		return func(ctx context.Context, side, u int) error {
+			if r.marks[side].count(u) == 0 {
+				return nil
+			}
+			row := int64(0)
+			err := r.sides[side].scan(ctx, u, wants, func(b *block) error {
+				if row+int64(b.n) > r.unitRows[side][u] {
+					return errChanged
+				}
+				err := g.block(b, side, u, row)
+				row += int64(b.n)
+				r.progress.add(b.n)
+				return err
+			})
+			if err == nil && row != r.unitRows[side][u] {
+				err = errChanged
+			}
+			if err == errChanged {
+				err = placed(r.sides[side].units[u].file.info.Path, err)
+			}
+			return err
+		}, g.out.close
+	})
+	if err == nil {
+		err = s.compact()
+	}
+	return s, err
+}
+
+var errChanged = fmt.Errorf("the file changed while it was read")
+
+// gatherer collects the cells of marked rows; one per goroutine.
+type gatherer struct {
+	r       *run
+	cols    []int
+	wants   []want
+	hashers []*hasher
+	out     sortBuffer
+	rows    []int32  // marked rows of the block
+	arena   []byte   // cells, a column after the other
+	at      []uint32 // cell (column, row) is arena[at[c*n+r]:at[c*n+r+1]]
+	lo, hi  []uint64
+	key     []byte
+	cells   []byte
+}
+
+func (g *gatherer) block(b *block, side, unit int, row int64) error {
+	m := &g.r.marks[side]
+	g.rows = g.rows[:0]
+	for i := range b.n {
+		if m.has(unit, row+int64(i)) {
+			g.rows = append(g.rows, int32(i))
+		}
+	}
+	if len(g.rows) == 0 {
+		return nil
+	}
+	n := len(g.rows)
+	// Take so many rows at a time that their cells stay small.
+	g.arena, g.at = g.arena[:0], g.at[:0]
+	g.lo, g.hi = zeroed(g.lo, n), zeroed(g.hi, n)
+	nk := len(g.r.keys)
+	for k := range g.wants {
+		next := 0 // in g.rows
+		t := &g.wants[k].dst
+		err := b.col(k, func(start int, v *vec) error {
+			packed, from := 0, 0
+			for next < n && int(g.rows[next]) < start+v.n {
+				row := int(g.rows[next]) - start
+				if v.valid == nil {
+					packed = row
+				} else {
+					for _, ok := range v.valid[from:row] {
+						if ok {
+							packed++
+						}
+					}
+					from = row
+				}
+				g.at = append(g.at, uint32(len(g.arena)))
+				if v.isNull(row) {
+					g.arena = appendNull(g.arena)
+				} else {
+					i, raw := v.at(packed)
+					g.arena = appendCell(g.arena, t, i, raw)
+					if k >= nk {
+						lo, hi := g.hashers[k-nk].value(i, raw)
+						g.lo[next] += lo
+						g.hi[next] += hi
+					}
+				}
+				if len(g.arena) > 1<<31 {
+					return fmt.Errorf("the rows to compare of one piece hold more than 2 GiB")
+				}
+				next++
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	g.at = append(g.at, uint32(len(g.arena)))
+	for i := range n {
+		g.key, g.cells = g.key[:0], g.cells[:0]
+		for k := range g.wants {
+			c := g.arena[g.at[k*n+i]:g.at[k*n+i+1]]
+			if k < nk || g.r.multiset {
+				g.key = append(g.key, c...)
+			} else {
+				g.cells = append(g.cells, c...)
+			}
+		}
+		if err := g.out.add(g.key, byte(side), g.lo[i], g.hi[i], g.cells); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// group is all rows of one key that were read back.
+type group struct {
+	key  []byte
+	rows [2][]record
+	n    [2]int64 // beyond groupKeep rows only the number is kept
+}
+
+// groupKeep is how many rows of one key and side are held at once; a key with more is a broken one anyway.
+const groupKeep = 64
+
+// groups calls do for every key in order.
+func groups(ctx context.Context, s *sorter, each func(record) error, do func(*group) error) error {
+	g := &group{}
+	some := false
+	count := 0
+	err := s.each(func(rec record) error {
+		if count++; count&4095 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if some && !bytes.Equal(rec.key, g.key) {
+			if err := do(g); err != nil {
+				return err
+			}
+			g.rows[0], g.rows[1], g.n = g.rows[0][:0], g.rows[1][:0], [2]int64{}
+			some = false
+		}
+		if !some {
+			g.key, some = append(g.key[:0], rec.key...), true
+		}
+		side := rec.side()
+		if g.n[side]++; g.n[side] <= groupKeep {
+			g.rows[side] = append(g.rows[side], record{g.key, append([]byte(nil), rec.rest...)})
+		}
+		if each != nil {
+			return each(rec)
+		}
+		return nil
+	})
+	if err == nil && some {
+		err = do(g)
+	}
+	return err
+}
+
+// class of a group.
+type class uint8
+
+const (
+	pairClass class = iota
+	onlyLeft
+	onlyRight
+	duplicated
+	nullKey
+)
+
+// classify says what a group is; nulls are the keys' bytes when all are NULL.
+func (r *run) classify(g *group) class {
+	if n := len(r.keys); n > 0 {
+		null := true
+		key := g.key
+		for i := 0; i < n && null; i++ {
+			null = key[0] == 0
+			key = key[1:]
+		}
+		if null {
+			return nullKey
+		}
+	}
+	switch {
+	case r.multiset && g.n[1] == 0:
+		return onlyLeft
+	case r.multiset && g.n[0] == 0:
+		return onlyRight
+	case r.multiset:
+		return pairClass
+	case g.n[0] > 1 || g.n[1] > 1:
+		return duplicated
+	case g.n[1] == 0:
+		return onlyLeft
+	case g.n[0] == 0:
+		return onlyRight
+	}
+	return pairClass
+}

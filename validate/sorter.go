@@ -1,0 +1,260 @@
+package validate
+
+import (
+	"bufio"
+	"bytes"
+	"container/heap"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"sort"
+	"sync"
+)
+
+// sorter orders the rows that the second pass read by key, side and content, in memory as far as it goes and
+// in runs on disk beyond. What comes out does not depend on the order in which rows went in.
+//
+// A record is its key in canonical form, the side, 16 bytes of hash, and the cells.
+type sorter struct {
+	mu     sync.Mutex
+	spill  *spillFile
+	runs   []run64
+	inMem  [][]byte // sorted arenas
+	orders [][]uint32
+}
+
+// run64 is a sorted run on disk.
+type run64 struct{ off, size int64 }
+
+// sortBuffer is one goroutine's part.
+type sortBuffer struct {
+	s     *sorter
+	limit int
+	arena []byte
+	index []uint32
+}
+
+const recordHead = 8 // length of the key and of the rest
+
+func (b *sortBuffer) add(key []byte, side byte, lo, hi uint64, cells []byte) error {
+	need := recordHead + len(key) + 17 + len(cells)
+	if len(b.arena)+need > b.limit && len(b.index) > 0 {
+		if err := b.flush(); err != nil {
+			return err
+		}
+	}
+	if need > 1<<31 {
+		return fmt.Errorf("a row of %d bytes is too long", need)
+	}
+	b.index = append(b.index, uint32(len(b.arena)))
+	b.arena = binary.LittleEndian.AppendUint32(b.arena, uint32(len(key)))
+	b.arena = binary.LittleEndian.AppendUint32(b.arena, uint32(17+len(cells)))
+	b.arena = append(b.arena, key...)
+	b.arena = append(b.arena, side)
+	b.arena = binary.LittleEndian.AppendUint64(b.arena, lo)
+	b.arena = binary.LittleEndian.AppendUint64(b.arena, hi)
+	b.arena = append(b.arena, cells...)
+	return nil
+}
+
+type record struct {
+	key  []byte
+	rest []byte // side, hash, cells
+}
+
+func (r record) side() int     { return int(r.rest[0]) }
+func (r record) lo() uint64    { return binary.LittleEndian.Uint64(r.rest[1:]) }
+func (r record) hi() uint64    { return binary.LittleEndian.Uint64(r.rest[9:]) }
+func (r record) cells() []byte { return r.rest[17:] }
+
+func recordAt(arena []byte, at uint32) record {
+	a := arena[at:]
+	k, n := binary.LittleEndian.Uint32(a), binary.LittleEndian.Uint32(a[4:])
+	return record{a[recordHead : recordHead+k : recordHead+k], a[recordHead+k : recordHead+k+n : recordHead+k+n]}
+}
+
+func (r record) compare(o record) int {
+	if c := bytes.Compare(r.key, o.key); c != 0 {
+		return c
+	}
+	return bytes.Compare(r.rest, o.rest)
+}
+
+func (b *sortBuffer) sort() {
+	sort.Slice(b.index, func(i, j int) bool {
+		return recordAt(b.arena, b.index[i]).compare(recordAt(b.arena, b.index[j])) < 0
+	})
+}
+
+// flush writes a sorted run.
+func (b *sortBuffer) flush() error {
+	b.sort()
+	out := make([]byte, 0, len(b.arena))
+	for _, at := range b.index {
+		r := recordAt(b.arena, at)
+		out = append(out, b.arena[at:int(at)+recordHead+len(r.key)+len(r.rest)]...)
+	}
+	off, err := b.s.spill.write(out)
+	b.s.mu.Lock()
+	b.s.runs = append(b.s.runs, run64{off, int64(len(out))})
+	b.s.mu.Unlock()
+	b.arena, b.index = b.arena[:0], b.index[:0]
+	return err
+}
+
+// close hands over what is in memory.
+func (b *sortBuffer) close() error {
+	if len(b.index) == 0 {
+		return nil
+	}
+	b.sort()
+	b.s.mu.Lock()
+	b.s.inMem, b.s.orders = append(b.s.inMem, b.arena), append(b.s.orders, b.index)
+	b.s.mu.Unlock()
+	return nil
+}
+
+// cursor walks one run.
+type cursor struct {
+	arena []byte // in memory
+	order []uint32
+	in    *bufio.Reader // on disk
+	buf   []byte
+	rec   record
+}
+
+func (c *cursor) next() (bool, error) {
+	if c.in == nil {
+		if len(c.order) == 0 {
+			return false, nil
+		}
+		c.rec, c.order = recordAt(c.arena, c.order[0]), c.order[1:]
+		return true, nil
+	}
+	var head [recordHead]byte
+	if _, err := io.ReadFull(c.in, head[:]); err != nil {
+		if err == io.EOF {
+			return false, nil
+		}
+		return false, fmt.Errorf("read spilled rows: %w", err)
+	}
+	k, n := int(binary.LittleEndian.Uint32(head[:])), int(binary.LittleEndian.Uint32(head[4:]))
+	if cap(c.buf) < k+n {
+		c.buf = make([]byte, k+n)
+	}
+	c.buf = c.buf[:k+n]
+	if _, err := io.ReadFull(c.in, c.buf); err != nil {
+		return false, fmt.Errorf("read spilled rows: %w", err)
+	}
+	c.rec = record{c.buf[:k:k], c.buf[k:]}
+	return true, nil
+}
+
+type cursorHeap []*cursor
+
+func (h cursorHeap) Len() int           { return len(h) }
+func (h cursorHeap) Less(i, j int) bool { return h[i].rec.compare(h[j].rec) < 0 }
+func (h cursorHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *cursorHeap) Push(x any)        { *h = append(*h, x.(*cursor)) }
+func (h *cursorHeap) Pop() any {
+	x := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return x
+}
+
+// maxRuns bounds how many runs are merged at once.
+const maxRuns = 64
+
+// compact merges runs until few enough are left to be read side by side.
+func (s *sorter) compact() error {
+	for len(s.runs) > maxRuns {
+		var cs []*cursor
+		for _, r := range s.runs[:maxRuns] {
+			cs = append(cs, s.disk(r))
+		}
+		rest := append([]run64(nil), s.runs[maxRuns:]...)
+		size := int64(0)
+		for _, r := range s.runs[:maxRuns] {
+			size += r.size
+		}
+		s.spill.mu.Lock()
+		off := s.spill.end
+		s.spill.end += size
+		s.spill.mu.Unlock()
+		w := bufio.NewWriterSize(&offsetWriter{s.spill, off}, 1<<20)
+		err := merge(cs, func(r record) error {
+			var head [recordHead]byte
+			binary.LittleEndian.PutUint32(head[:], uint32(len(r.key)))
+			binary.LittleEndian.PutUint32(head[4:], uint32(len(r.rest)))
+			w.Write(head[:])
+			w.Write(r.key)
+			_, err := w.Write(r.rest)
+			return err
+		})
+		if err == nil {
+			err = w.Flush()
+		}
+		if err != nil {
+			return err
+		}
+		s.runs = append(rest, run64{off, size})
+	}
+	return nil
+}
+
+type offsetWriter struct {
+	s   *spillFile
+	off int64
+}
+
+func (w *offsetWriter) Write(p []byte) (int, error) {
+	n, err := w.s.f.WriteAt(p, w.off)
+	w.off += int64(n)
+	return n, err
+}
+
+func (s *sorter) disk(r run64) *cursor {
+	return &cursor{in: bufio.NewReaderSize(io.NewSectionReader(s.spill.f, r.off, r.size), 64<<10)}
+}
+
+func merge(cs []*cursor, do func(record) error) error {
+	h := cursorHeap{}
+	for _, c := range cs {
+		ok, err := c.next()
+		if err != nil {
+			return err
+		}
+		if ok {
+			h = append(h, c)
+		}
+	}
+	heap.Init(&h)
+	for len(h) > 0 {
+		c := h[0]
+		if err := do(c.rec); err != nil {
+			return err
+		}
+		ok, err := c.next()
+		if err != nil {
+			return err
+		}
+		if ok {
+			heap.Fix(&h, 0)
+		} else {
+			heap.Pop(&h)
+		}
+	}
+	return nil
+}
+
+// each calls do for every record in order; it may be called again. A record is borrowed for the call.
+func (s *sorter) each(do func(record) error) error {
+	var cs []*cursor
+	for i := range s.inMem {
+		cs = append(cs, &cursor{arena: s.inMem[i], order: s.orders[i]})
+	}
+	for _, r := range s.runs {
+		cs = append(cs, s.disk(r))
+	}
+	return merge(cs, do)
+}

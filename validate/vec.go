@@ -1,0 +1,279 @@
+package validate
+
+import (
+	"unsafe"
+
+	"github.com/zeebo/xxh3"
+)
+
+// vec is a piece of one column in the raw form of its type. Values lie packed: only those that are not NULL.
+// A vec and its memory are borrowed until the function that was given it returns.
+type vec struct {
+	n     int
+	valid []bool // nil: nothing is NULL
+	i64   []int64
+	data  []byte
+	offs  []uint32 // value j is data[offs[j]:offs[j+1]]
+	idx   []int32  // values by their place in dict
+	dict  *vec     // never with NULLs nor with a dict of its own; the same pointer as long as it is the same
+}
+
+func (v *vec) bytesAt(j int) []byte { return v.data[v.offs[j]:v.offs[j+1]] }
+
+// at returns packed value j.
+func (v *vec) at(j int) (int64, []byte) {
+	if v.dict != nil {
+		v, j = v.dict, int(v.idx[j])
+	}
+	if v.i64 != nil {
+		return v.i64[j], nil
+	}
+	return 0, v.data[v.offs[j]:v.offs[j+1]]
+}
+
+// isNull says whether row r is NULL.
+func (v *vec) isNull(r int) bool { return v.valid != nil && !v.valid[r] }
+
+// nullVec is n NULLs.
+func nullVec(n int) *vec { return &vec{n: n, valid: make([]bool, n), i64: []int64{}} }
+
+// repeatVec is one value, n times.
+func repeatVec(n int, i int64, b []byte, inBytes bool) *vec {
+	d := &vec{n: 1}
+	if inBytes {
+		d.data, d.offs = b, []uint32{0, uint32(len(b))}
+	} else {
+		d.i64 = []int64{i}
+	}
+	return &vec{n: n, idx: make([]int32, n), dict: d}
+}
+
+// convertVec applies c to every value, to each value of a dictionary once.
+func convertVec(v *vec, c conv, dst *typ, dicts map[*vec]*vec) (*vec, error) {
+	if c == nil {
+		return v, nil
+	}
+	if v.dict != nil {
+		d := dicts[v.dict]
+		if d == nil {
+			var err error
+			if d, err = convertVec(v.dict, c, dst, nil); err != nil {
+				return nil, err
+			}
+			clear(dicts)
+			dicts[v.dict] = d
+		}
+		out := *v
+		out.dict = d
+		return &out, nil
+	}
+	out := &vec{n: v.n, valid: v.valid}
+	var scratch []byte
+	count := len(v.i64)
+	if v.i64 == nil {
+		count = max(len(v.offs)-1, 0)
+	}
+	if dst.inBytes() {
+		out.offs = make([]uint32, 1, count+1)
+	} else {
+		out.i64 = make([]int64, 0, count)
+	}
+	for j := range count {
+		i, b := v.at(j)
+		i, b, err := c(i, b, &scratch)
+		if err != nil {
+			return nil, &valueError{packed: j, err: err}
+		}
+		if out.offs != nil {
+			out.data = append(out.data, b...)
+			out.offs = append(out.offs, uint32(len(out.data)))
+		} else {
+			out.i64 = append(out.i64, i)
+		}
+	}
+	return out, nil
+}
+
+// valueError is a value that does not become the type it is compared as.
+type valueError struct {
+	packed int
+	err    error
+}
+
+func (e *valueError) Error() string { return e.err.Error() }
+func (e *valueError) Unwrap() error { return e.err }
+
+// rowOf is the row of packed value j.
+func (v *vec) rowOf(j int) int {
+	if v.valid == nil {
+		return j
+	}
+	for r, ok := range v.valid {
+		if ok {
+			if j == 0 {
+				return r
+			}
+			j--
+		}
+	}
+	return v.n
+}
+
+// Hashing. A row's hash is the sum of its cells' hashes in two independent 64-bit groups; each column has
+// seeds of its own, so that no exchange of values between columns or rows cancels out. NULL adds nothing.
+
+// hasher adds one column to the rows' sums.
+type hasher struct {
+	lo, hi uint64 // seeds
+	shift  uint   // where the column's bits of the sketch are
+	mask   uint32
+	bytes  bool
+	dict   *vec // dictionary of the tables below
+	dlo    []uint64
+	dhi    []uint64
+}
+
+func mix64(x uint64) uint64 {
+	x ^= x >> 30
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	x *= 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+func newHasher(column, columns int, t *typ, salt uint64) *hasher {
+	h := &hasher{bytes: t.inBytes()}
+	h.lo = mix64(uint64(column)*2 + 1 + salt<<32)
+	h.hi = mix64(h.lo ^ 0x9e3779b97f4a7c15)
+	width := max(1, min(8, sketchBits/max(columns, 1)))
+	h.shift = uint(column*width) % (sketchBits - sketchBits%uint(width))
+	h.mask = 1<<width - 1
+	return h
+}
+
+// sketchBits of each row's entry tell columns apart: each column owns some of them.
+const sketchBits = 24
+
+func (h *hasher) int(x int64) (lo, hi uint64) {
+	a := (uint64(x) ^ h.lo) * 0x9e3779b97f4a7c15
+	a ^= a >> 32
+	a *= 0xd6e8feb86659fd93
+	a ^= a >> 29
+	b := (uint64(x) + h.hi) * 0xc2b2ae3d27d4eb4f
+	b ^= b >> 31
+	b *= 0xa0761d6478bd642f
+	return a, b ^ b>>32
+}
+
+func (h *hasher) raw(b []byte) (lo, hi uint64) {
+	u := xxh3.Hash128Seed(b, h.lo)
+	return u.Lo, u.Hi
+}
+
+func (h *hasher) value(i int64, b []byte) (lo, hi uint64) {
+	if h.bytes {
+		return h.raw(b)
+	}
+	return h.int(i)
+}
+
+func (h *hasher) table(d *vec) {
+	if h.dict == d {
+		return
+	}
+	n := len(d.i64)
+	if h.bytes {
+		n = len(d.offs) - 1
+	}
+	h.dlo, h.dhi = growU64(h.dlo, n), growU64(h.dhi, n)
+	for j := range n {
+		if h.bytes {
+			h.dlo[j], h.dhi[j] = h.raw(d.bytesAt(j))
+		} else {
+			h.dlo[j], h.dhi[j] = h.int(d.i64[j])
+		}
+	}
+	h.dict = d
+}
+
+func growU64(s []uint64, n int) []uint64 {
+	if cap(s) < n {
+		return make([]uint64, n)
+	}
+	return s[:n]
+}
+
+// add adds v to lo, hi and sk, which begin at v's first row.
+func (h *hasher) add(v *vec, lo, hi []uint64, sk []uint32) {
+	lo, hi, sk = lo[:v.n], hi[:v.n], sk[:v.n]
+	shift, mask := h.shift&31, h.mask
+	if v.dict != nil {
+		h.table(v.dict)
+		dlo, dhi := h.dlo, h.dhi
+		if v.valid == nil {
+			for r, x := range v.idx[:v.n] {
+				l := dlo[x]
+				lo[r] += l
+				hi[r] += dhi[x]
+				sk[r] ^= uint32(l>>40) & mask << shift
+			}
+			return
+		}
+		j := 0
+		for r, ok := range v.valid[:v.n] {
+			if ok {
+				x := v.idx[j]
+				j++
+				l := dlo[x]
+				lo[r] += l
+				hi[r] += dhi[x]
+				sk[r] ^= uint32(l>>40) & mask << shift
+			}
+		}
+		return
+	}
+	if !h.bytes {
+		if v.valid == nil {
+			for r, x := range v.i64[:v.n] {
+				l, g := h.int(x)
+				lo[r] += l
+				hi[r] += g
+				sk[r] ^= uint32(l>>40) & mask << shift
+			}
+			return
+		}
+		j := 0
+		for r, ok := range v.valid[:v.n] {
+			if ok {
+				l, g := h.int(v.i64[j])
+				j++
+				lo[r] += l
+				hi[r] += g
+				sk[r] ^= uint32(l>>40) & mask << shift
+			}
+		}
+		return
+	}
+	j := 0
+	for r := range v.n {
+		if v.valid != nil && !v.valid[r] {
+			continue
+		}
+		l, g := h.raw(v.data[v.offs[j]:v.offs[j+1]])
+		j++
+		lo[r] += l
+		hi[r] += g
+		sk[r] ^= uint32(l>>40) & mask << shift
+	}
+}
+
+// exact is a bijection: two keys of one integer column meet in it only when they are the same key.
+func exact(x int64) uint64 { return mix64(uint64(x) + 0x9e3779b97f4a7c15) }
+
+// bytesOf views integers as bytes for writing to a spill file.
+func bytesOf(u []uint64) []byte {
+	if len(u) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&u[0])), len(u)*8)
+}
