@@ -225,7 +225,7 @@ func (j *jsonValue) row(c *ctx, out *vec, t schema.Type, s string, i int) error 
 		}
 		return nil
 	}
-	whole := strings.IndexAny(raw, ".eE") < 0
+	whole := !strings.ContainsAny(raw, ".eE")
 	switch t.Kind {
 	case schema.String:
 		if whole && raw != "-0" {

@@ -156,7 +156,7 @@ func TestFact07FloorCeilSignAbs(t *testing.T) {
 		{c("SIGN", -7.5), "-1.0", "DOUBLE"},
 		{c("ABS", small(-7)), "7", "SMALLINT"},
 		{c("ABS", dt("-0.30", 12, 2)), "0.30", "DECIMAL(12,2)"},
-		{c("ABS", -0.0), "0.0", "DOUBLE"},
+		{c("ABS", math.Copysign(0, -1)), "0.0", "DOUBLE"},
 		{c("SQRT", -1), "NaN", "DOUBLE"},
 		{c("SQRT", dec1), "3.5071355833500366", "DOUBLE"},
 		{c("LN", 0), "-Infinity", "DOUBLE"},

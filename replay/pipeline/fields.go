@@ -37,7 +37,6 @@ type field struct {
 	// fallback is the value that holds when the field is not written; shown, and decoded where it is a value
 	// of the field's kind (a fallback in parentheses is prose).
 	fallback string
-	unit     string
 	// choices are the values of a choice, and the words that another kind also takes.
 	choices []string
 	// least and most bound numbers, and durations in seconds.
