@@ -119,7 +119,7 @@ func (d *demo) say(format string, args ...any) { fmt.Fprintf(d.world.stdout, for
 // command runs one of our commands as a user would, and shows it.
 func (d *demo) command(ctx context.Context, args ...string) error {
 	d.say("\n$ lockstep %s", strings.Join(args, " "))
-	if code := d.inner.run(ctx, append(args, "--quiet")); code != exitOK {
+	if code := d.inner.execute(ctx, newRoot(d.inner), append(args, "--quiet")); code != exitOK {
 		return exitCode(code)
 	}
 	return nil
@@ -222,7 +222,7 @@ func (d *demo) withoutLate(ctx context.Context) (int, error) {
 	}
 	quiet := &world{env: maps.Clone(d.inner.env), stdin: d.inner.stdin, stdout: io.Discard, stderr: d.inner.stderr, now: d.inner.now, isTerminal: d.inner.isTerminal, signals: d.inner.signals}
 	quiet.env["LAKE"] = "lake-without-late"
-	if code := quiet.run(ctx, []string{"replay", d.path("pipeline.yaml"), "--from", "lake", "--to", d.path("B-without-late"), "--quiet"}); code != exitOK {
+	if code := quiet.execute(ctx, newRoot(quiet), []string{"replay", d.path("pipeline.yaml"), "--from", "lake", "--to", d.path("B-without-late"), "--quiet"}); code != exitOK {
 		return 0, exitCode(code)
 	}
 	return total, nil

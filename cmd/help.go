@@ -23,6 +23,14 @@ func runRoot(c *cobra.Command, args []string) error {
 	return schema.WithHint(fmt.Errorf("no such command: %s", args[0]), hint)
 }
 
+// runCompletion is `lockstep completion` without a shell that it knows.
+func runCompletion(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
+	}
+	return schema.WithHint(fmt.Errorf("no completion for %s", args[0]), "write lockstep completion bash, fish, powershell or zsh")
+}
+
 // flagError adds the flag that was probably meant.
 func flagError(c *cobra.Command, err error) error {
 	hint := "see " + c.CommandPath() + " --help"
@@ -49,7 +57,7 @@ func exactly(n int, takes string) cobra.PositionalArgs {
 		if len(args) == n {
 			return nil
 		}
-		return schema.WithHint(fmt.Errorf("%s %s, not %d arguments", c.CommandPath(), takes, len(args)), "usage: "+c.UseLine())
+		return schema.WithHint(fmt.Errorf("%s %s, not %s", c.CommandPath(), takes, count(len(args), "argument")), "usage: "+c.UseLine())
 	}
 }
 
@@ -91,8 +99,10 @@ func newHelp(w *world, root *cobra.Command) *cobra.Command {
 			c, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 || (c == root && len(args) > 0) {
 				hint := "see lockstep --help"
-				if near := root.SuggestionsFor(strings.Join(args, " ")); len(near) > 0 {
-					hint = "did you mean lockstep help " + strings.Join(near, ", or lockstep help ") + "?"
+				for _, sub := range root.Commands() {
+					if len(args) == 1 && resembles(args[0], sub.Name()) {
+						hint = "did you mean lockstep help " + sub.Name() + "?"
+					}
 				}
 				return schema.WithHint(fmt.Errorf("no such command or topic: %s", strings.Join(args, " ")), hint)
 			}

@@ -51,15 +51,14 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 			w.env[k] = v
 		}
 	}
-	return w.run(ctx, args)
+	return w.execute(ctx, newRoot(w), args)
 }
 
-// run is Main in a given world.
-func (w *world) run(ctx context.Context, args []string) int {
+// execute runs root in this world.
+func (w *world) execute(ctx context.Context, root *cobra.Command, args []string) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	root := newRoot(w)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...))
 	root.SetIn(w.stdin)
 	root.SetOut(w.stdout)
 	root.SetErr(w.stderr)
@@ -111,5 +110,12 @@ func newRoot(w *world) *cobra.Command {
 		newFixtures(w),
 	)
 	root.AddCommand(helpTopics()...)
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args, c.RunE = cobra.ArbitraryArgs, runCompletion
+			c.Annotations = exits("0    done\n2    no such shell")
+		}
+	}
 	return root
 }

@@ -15,16 +15,16 @@ import (
 
 // table is a look-up table indexed by its key; it is built once and read by every shard.
 //
-// Rows of one key are a group; groups lie one behind the other in order, versions ascending. The hash table has
-// for each group the upper half of the key's hash and the group's number plus one, so that a miss seldom
-// touches the rows.
+// The hash table has for each key the upper half of its hash and a number plus one, so that a miss seldom touches
+// the rows: the row's number or, in a table with versions, that of the key's group. Rows of one key are a group;
+// groups lie one behind the other in order, versions ascending.
 type table struct {
 	cols     []state.Column
 	types    []arrow.DataType
 	keys     []state.Column
 	versions *state.Column // nil: one row a key
 	slots    []uint64
-	start    []int32 // of each group in order; one more at the end
+	start    []int32 // with versions: of each group in order; one more at the end
 	order    []int32
 }
 
@@ -43,16 +43,43 @@ func newTable(name string, in *TableInput) (*table, error) {
 	}
 	hashes := make([]uint64, n)
 	null := state.Hash(t.keys, n, hashes)
-	t.order = make([]int32, 0, n)
+	t.slots = make([]uint64, 1<<bits.Len(uint(n*2)))
 	for i := range n {
 		if null != nil && null[i] {
 			continue // a NULL key equals no key
 		}
-		if t.versions != nil && t.versions.Null(i) {
-			return nil, fmt.Errorf("table %s: row %d: the version of key %s is NULL", name, i+1, t.keyText(in, i))
+		if t.versions != nil {
+			if t.versions.Null(i) {
+				return nil, fmt.Errorf("table %s: row %d: the version of key %s is NULL", name, i+1, t.keyText(in, i))
+			}
+			t.order = append(t.order, int32(i))
+			continue
 		}
-		t.order = append(t.order, int32(i))
+		if before := t.insert(hashes[i], i, func(row int) bool { return t.sameKey(t.keys, i, row) }); before >= 0 {
+			return nil, duplicateKey(name, t.keyText(in, i), int32(before), int32(i), "")
+		}
 	}
+	if t.versions == nil {
+		return t, nil
+	}
+	return t, t.group(name, in, hashes)
+}
+
+// insert puts a number under a hash, unless same says that the key is there: then it returns its number, else -1.
+func (t *table) insert(h uint64, number int, same func(number int) bool) int {
+	mask := uint64(len(t.slots) - 1)
+	i := h & mask
+	for ; t.slots[i] != 0; i = (i + 1) & mask {
+		if have := int(t.slots[i]&math32) - 1; t.slots[i]&^math32 == h&^math32 && same(have) {
+			return have
+		}
+	}
+	t.slots[i] = h&^math32 | uint64(number+1)
+	return -1
+}
+
+// group sorts the rows by key and version.
+func (t *table) group(name string, in *TableInput, hashes []uint64) error {
 	byKey := func(a, b int32) int {
 		for k := range t.keys {
 			if c := t.keys[k].Compare(int(a), &t.keys[k], int(b)); c != 0 {
@@ -62,45 +89,20 @@ func newTable(name string, in *TableInput) (*table, error) {
 		return 0
 	}
 	slices.SortFunc(t.order, func(a, b int32) int {
-		if c := cmp.Compare(hashes[a], hashes[b]); c != 0 {
-			return c
-		}
-		if c := byKey(a, b); c != 0 {
-			return c
-		}
-		if t.versions != nil {
-			if c := cmp.Compare(t.versions.Int64(int(a)), t.versions.Int64(int(b))); c != 0 {
-				return c
-			}
-		}
-		return cmp.Compare(a, b)
+		return cmp.Or(cmp.Compare(hashes[a], hashes[b]), byKey(a, b), cmp.Compare(t.versions.Int64(int(a)), t.versions.Int64(int(b))), cmp.Compare(a, b))
 	})
 	for i, r := range t.order {
-		if i == 0 || hashes[r] != hashes[t.order[i-1]] || byKey(t.order[i-1], r) != 0 {
-			t.start = append(t.start, int32(i))
+		if i > 0 && hashes[r] == hashes[t.order[i-1]] && byKey(t.order[i-1], r) == 0 {
+			if before := t.order[i-1]; t.versions.Int64(int(before)) == t.versions.Int64(int(r)) {
+				return duplicateKey(name, t.keyText(in, int(r)), before, r, in.Record.ColumnName(in.Versions))
+			}
 			continue
 		}
-		before := t.order[i-1]
-		if t.versions == nil {
-			return nil, duplicateKey(name, t.keyText(in, int(r)), before, r, "")
-		}
-		if t.versions.Int64(int(before)) == t.versions.Int64(int(r)) {
-			return nil, duplicateKey(name, t.keyText(in, int(r)), before, r, rec.ColumnName(in.Versions))
-		}
+		t.insert(hashes[r], len(t.start), func(int) bool { return false })
+		t.start = append(t.start, int32(i))
 	}
-	groups := len(t.start)
 	t.start = append(t.start, int32(len(t.order)))
-	t.slots = make([]uint64, 1<<bits.Len(uint(groups*2)))
-	mask := uint64(len(t.slots) - 1)
-	for g := range groups {
-		h := hashes[t.order[t.start[g]]]
-		i := h & mask
-		for t.slots[i] != 0 {
-			i = (i + 1) & mask
-		}
-		t.slots[i] = h&^math32 | uint64(g+1)
-	}
-	return t, nil
+	return nil
 }
 
 const math32 = 1<<32 - 1
@@ -115,28 +117,58 @@ func (t *table) keyText(in *TableInput, row int) string {
 
 // find sets rows[i] to the table's row for key row i, -1 where there is none. null and asOf may be nil.
 func (t *table) find(keys []state.Column, hashes []uint64, null []bool, asOf *state.Column, rows []int32) {
-	mask := uint64(len(t.slots) - 1)
-	// The first slots are read in a loop of their own, so that their cache misses overlap.
-	for i, h := range hashes {
-		rows[i] = int32(t.slots[h&mask] & math32)
+	if t.versions != nil {
+		for i, h := range hashes {
+			rows[i] = -1
+			if null == nil || !null[i] {
+				if g := t.number(keys, i, h); g >= 0 {
+					rows[i] = t.version(g, asOf, i)
+				}
+			}
+		}
+		return
 	}
+	// What the hash alone finds is compared a column at a time, in short loops whose cache misses overlap. Other
+	// keys of the same slot and upper half are rare; there the search goes on row by row.
+	mask := uint64(len(t.slots) - 1)
 	for i, h := range hashes {
-		first := rows[i]
 		rows[i] = -1
-		if first == 0 || null != nil && null[i] {
+		if null != nil && null[i] {
 			continue
 		}
-		for s := h & mask; t.slots[s] != 0; s = (s + 1) & mask {
-			if t.slots[s]&^math32 != h&^math32 {
-				continue
-			}
-			g := int32(t.slots[s]&math32) - 1
-			if t.sameKey(keys, i, int(t.order[t.start[g]])) {
-				rows[i] = t.version(g, asOf, i)
+		for at := h & mask; t.slots[at] != 0; at = (at + 1) & mask {
+			if t.slots[at]&^math32 == h&^math32 {
+				rows[i] = int32(t.slots[at]&math32) - 1
 				break
 			}
 		}
 	}
+	var wrong []int32
+	for k := range keys {
+		wrong = keys[k].Differing(&t.keys[k], rows, wrong)
+	}
+	for _, i := range wrong {
+		rows[i] = t.number(keys, int(i), hashes[i])
+	}
+}
+
+// number is what stands under a key: a row, or with versions a group; -1 for none.
+func (t *table) number(keys []state.Column, i int, h uint64) int32 {
+	mask := uint64(len(t.slots) - 1)
+	for at := h & mask; t.slots[at] != 0; at = (at + 1) & mask {
+		if t.slots[at]&^math32 != h&^math32 {
+			continue
+		}
+		number := int32(t.slots[at]&math32) - 1
+		row := number
+		if t.versions != nil {
+			row = t.order[t.start[number]]
+		}
+		if t.sameKey(keys, i, int(row)) {
+			return number
+		}
+	}
+	return -1
 }
 
 func (t *table) sameKey(keys []state.Column, i, row int) bool {
@@ -151,9 +183,6 @@ func (t *table) sameKey(keys []state.Column, i, row int) bool {
 // version is the row of a group with the greatest version that is not later than asOf.
 func (t *table) version(g int32, asOf *state.Column, i int) int32 {
 	from, to := t.start[g], t.start[g+1]
-	if t.versions == nil {
-		return t.order[from]
-	}
 	if asOf.Null(i) {
 		return -1
 	}

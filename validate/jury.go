@@ -90,14 +90,16 @@ func (j *jury) hear(ctx context.Context, s *sorter) error {
 		case pairClass:
 			if j.r.multiset {
 				m := min(g.n[0], g.n[1])
+				g.n[0], g.n[1] = g.n[0]-m, g.n[1]-m
 				j.rows.Equal += m
-				j.rows.OnlyLeft += g.n[0] - m
-				j.rows.OnlyRight += g.n[1] - m
-				if g.n[0] > m {
+				j.rows.OnlyLeft += g.n[0]
+				j.rows.OnlyRight += g.n[1]
+				switch {
+				case g.n[0] > 0:
 					kind = onlyLeft
-				} else if g.n[1] > m {
+				case g.n[1] > 0:
 					kind = onlyRight
-				} else {
+				default:
 					return nil
 				}
 				break

@@ -265,6 +265,8 @@ func (n *Node) ownFail() bool {
 		return true
 	case "NEG", "ABS":
 		return isInt(k) || n.IsInterval()
+	case "SIGN":
+		return k == schema.Decimal && n.Type.Precision == n.Type.Scale
 	case "/", "%", "MOD":
 		if isApprox(k) {
 			return false

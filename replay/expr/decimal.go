@@ -67,6 +67,12 @@ func scaleUp(x num, k int) (num, bool) {
 	if hi == 0 && lo == 0 {
 		return x, true
 	}
+	if hi == 0 && k <= 18 {
+		h, l := bits.Mul64(lo, tens[k].LowBits())
+		if h < 1<<62 { // 2^126 is below 10^38
+			return fromMagnitude(h, l, neg), true
+		}
+	}
 	if k > 38 {
 		return x, false
 	}
@@ -188,7 +194,7 @@ func compileDecimal(n *Node, args []fn) fn {
 	return strict(args, roomFor[num], func(c *ctx, out *vec, in []*vec, i int) {
 		a, b := in[0].dec[i&in[0].m], in[1].dec[i&in[1].m]
 		if divides && b == (num{}) {
-			c.fail(out, i, errZero)
+			c.fail(out, i, fmt.Errorf("%s: %w", n, errZero))
 			return
 		}
 		r, ok := op(c, a, b)
@@ -207,8 +213,10 @@ func addDecimal(c *ctx, a, b num, sa, sb int, t schema.Type) (num, bool) {
 	if ok1 && ok2 {
 		lo, carry := bits.Add64(x.LowBits(), y.LowBits(), 0)
 		hi, _ := bits.Add64(uint64(x.HighBits()), uint64(y.HighBits()), carry)
-		// Two numbers below 10^38 add up to less than 2^127.
-		return rescale(decimal128.New(int64(hi), lo), s, t.Scale, t.Precision)
+		// Two numbers near 10^38 add up to more than 2^127.
+		if r := int64(hi); (x.HighBits()^r)&(y.HighBits()^r) >= 0 {
+			return rescale(decimal128.New(r, lo), s, t.Scale, t.Precision)
+		}
 	}
 	w := &c.long
 	w.a.Mul(toBig(&w.a, a), pow(&w.d, s-sa))
@@ -238,6 +246,14 @@ func divDecimal(c *ctx, a, b num, up, p int) (num, bool) {
 		if x, ok := scaleUp(a, up); ok {
 			hi, lo, n1 := magnitude(x)
 			dh, dl, n2 := magnitude(b)
+			if hi == 0 && dh == 0 {
+				q, r := lo/dl, lo%dl
+				if r >= dl-r {
+					q++ // a quotient of 2^64-1 leaves no rest
+				}
+				v := fromMagnitude(0, q, n1 != n2)
+				return v, within(v, p)
+			}
 			qh, ql, rh, rl := divide128(hi, lo, dh, dl)
 			el, borrow := bits.Sub64(dl, rl, 0)
 			eh, _ := bits.Sub64(dh, rh, borrow)

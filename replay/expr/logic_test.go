@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+
+	"github.com/lockstep-data/lockstep/schema"
 )
 
 func TestFact09Comparison(t *testing.T) {
@@ -201,4 +204,70 @@ func TestFact13Like(t *testing.T) {
 		{c("LIKE", "mississippi", "m_ss%pp_"), "TRUE", ""},
 		{c("LIKE", null(tString), "%"), "NULL", ""},
 	})
+}
+
+// Texts that an earlier run or another branch left behind must never show.
+func TestChosenTexts(t *testing.T) {
+	b, s, i := Column(0, "b", tBool), Column(1, "s", tString), Column(2, "i", tInt)
+	must := func(n *Node, err error) *Node {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	upper := must(Call("||", must(Call("UPPER", s)), textLiteral("!")))
+	number := must(Cast(i, tString, false))
+	piece := must(Call("SUBSTRING", s, Literal(int64(2), tInt)))
+	n := must(Case([]*Node{b, must(Call("LIKE", upper, textLiteral("%X!")))}, []*Node{upper, number}, must(Call("COALESCE", piece, number))))
+	p, err := Compile(n, must(Call("=", n, upper)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, run := range []struct {
+		b, s, i []any
+		want    []string
+	}{
+		{[]any{true, false, nil, false}, []any{"ab", "xx", "abc", nil}, []any{int64(1), int64(22), nil, int64(333)}, []string{"AB!", "22", "bc", "333"}},
+		{[]any{nil, true, false, true}, []any{nil, nil, "é", "é"}, []any{nil, int64(5), int64(6), int64(7)}, []string{"NULL", "NULL", "", "É!"}},
+	} {
+		cols := []arrow.Array{arrayOf(tBool, run.b...), arrayOf(tString, run.s...), arrayOf(tInt, run.i...)}
+		out, failed, err := p.Eval(cols, 4)
+		if err != nil || failed != nil {
+			t.Fatal(err, failed)
+		}
+		for k, want := range run.want {
+			if got := valueAt(out[0], tString, k); got != want {
+				t.Errorf("row %d: %q, want %q", k, got, want)
+			}
+		}
+	}
+}
+
+// A column of which nothing is known is NULL in every row and takes the type of what it stands beside.
+func TestColumnOfNulls(t *testing.T) {
+	u := Column(0, "u", schema.Type{})
+	cols := []arrow.Array{array.NewNull(3)}
+	eq, err := Call("=", u, Literal(int64(1), tInt))
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := Call("COALESCE", u, textLiteral("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Compile(u, eq, both)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, failed, err := p.Eval(cols, 3)
+	if err != nil || failed != nil || out[0].Len() != 3 || out[1].NullN() != 3 || valueAt(out[2], tString, 2) != "x" {
+		t.Errorf("%v %v %v", out, failed, err)
+	}
+}
+
+func TestFact01TextLength(t *testing.T) {
+	if CharLength("abc") != 3 || CharLength("😀") != 2 {
+		t.Error("UTF-16 units")
+	}
 }

@@ -199,11 +199,11 @@ func (v *vec) nested(t schema.Type, n int) (arrow.Array, error) {
 	if v.arr == nil {
 		return array.MakeArrayOfNull(memory.DefaultAllocator, t.Arrow(), n), nil
 	}
-	return Take(v.arr, at), nil
+	return takeRows(v.arr, at), nil
 }
 
-// Take is the array of a[at[i]]; -1 gives NULL. It serves every type that a column may have.
-func Take(a arrow.Array, at []int32) arrow.Array {
+// takeRows is the array of a[at[i]]; -1 gives NULL. It serves every type that a column may have.
+func takeRows(a arrow.Array, at []int32) arrow.Array {
 	n := len(at)
 	valid := make([]bool, n)
 	nulls := 0
@@ -232,7 +232,7 @@ func Take(a arrow.Array, at []int32) arrow.Array {
 					inside[i] = k
 				}
 			}
-			children = append(children, Take(c.Field(f), inside).Data())
+			children = append(children, takeRows(c.Field(f), inside).Data())
 		}
 	case *array.Map, *array.List:
 		list := a.(array.ListLike)
@@ -248,7 +248,7 @@ func Take(a arrow.Array, at []int32) arrow.Array {
 			offsets[i+1] = int32(len(inside))
 		}
 		buffers = append(buffers, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offsets)))
-		children = append(children, Take(list.ListValues(), inside).Data())
+		children = append(children, takeRows(list.ListValues(), inside).Data())
 	case *array.String, *array.Binary:
 		var out []byte
 		offsets := make([]int32, n+1)

@@ -155,7 +155,46 @@ func TestColumnsAndRemap(t *testing.T) {
 	var got []int
 	m.Columns(func(i int) { got = append(got, i) })
 	n.Columns(func(i int) { got = append(got, i) })
+	list, _ := In(Column(0, "s", tString), []*Node{textLiteral("a"), textLiteral("b")}, false)
+	if moved := list.Remap([]int{3}); moved.Args[0] != moved.Args[2] || moved.Args[0].Index != 3 || moved.Args[0] == list.Args[0] {
+		t.Error("what stood once stands twice")
+	}
 	if len(got) != 4 || got[0] != 7 || got[1] != 1 || got[2] != 2 || got[3] != 5 {
 		t.Error(got)
+	}
+}
+
+func TestString(t *testing.T) {
+	i, s, at := Column(0, "i", tInt), Column(1, "s", tString), Column(2, "ts", tStamp(6))
+	must := func(n *Node, err error) *Node {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	one := Literal(int64(1), tInt)
+	returning := tInt
+	for want, n := range map[string]*Node{
+		"(i + 1) * (-i)":                                        must(Call("*", must(Call("+", i, one)), must(Call("NEG", i)))),
+		"(i = 1) AND (NOT (s LIKE 'it''s'))":                    must(Call("AND", must(Call("=", i, one)), must(Call("NOT", must(Call("LIKE", s, textLiteral("it's"))))))),
+		"CASE WHEN i IS NULL THEN 1 ELSE NULL END":              must(Case([]*Node{must(Call("IS NULL", i))}, []*Node{one}, nil)),
+		"ts + INTERVAL '1.5' SECOND":                            must(Call("+", at, iv(0, 1500000))),
+		"EXTRACT(YEAR FROM ts)":                                 must(CallUnit("EXTRACT", "year", at)),
+		"FLOOR(ts TO DAY)":                                      must(CallUnit("FLOOR", "DAY", at)),
+		"TIMESTAMPADD(DAY, CAST(i AS BIGINT), ts)":              must(CallUnit("TIMESTAMPADD", "DAY", i, at)),
+		"i IN (1, 2)":                                           must(In(i, []*Node{one, Literal(int64(2), tInt)}, false)),
+		"TRY_CAST(s AS DATE) = DATE '2024-01-01'":               must(Call("=", must(Cast(s, tDate, true)), textLiteral("2024-01-01"))),
+		"JSON_VALUE(s, '$.a' RETURNING INT DEFAULT 0 ON ERROR)": must(JSONValue(s, "$.a", &returning, JSONDefault{}, def(0))),
+	} {
+		if got := n.String(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	quotient := must(Call("/", one, i))
+	p, _ := Compile(quotient)
+	_, failed, _ := p.Eval([]arrow.Array{arrayOf(tInt, int64(0))}, 1)
+	if len(failed) != 1 || failed[0].Error() != "row 0: 1 / i: division by zero" {
+		t.Error(failed)
 	}
 }

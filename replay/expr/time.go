@@ -42,6 +42,13 @@ func roomForTime(t schema.Type) func(*vec, int) {
 func compileTimePlus(n *Node, args []fn) fn {
 	t, kind := n.Type, n.Args[1].span
 	minus := n.Op == "-"
+	if iv, ok := n.Args[1].Value.(Interval); ok && kind == micros && t.Kind == schema.Timestamp && iv.Micros > -1e18 && iv.Micros < 1e18 {
+		k := iv.Micros
+		if minus {
+			k = -k
+		}
+		return timePlusConstant(args[0], k)
+	}
 	return strict(args, roomForTime(t), func(c *ctx, out *vec, in []*vec, i int) {
 		x, k := timeAt(in[0], t, i), in[1].i64[i&in[1].m]
 		if minus {
@@ -62,6 +69,31 @@ func compileTimePlus(n *Node, args []fn) fn {
 		}
 		setTime(c, out, t, i, x, ok)
 	})
+}
+
+// timePlusConstant moves every timestamp, and looks for those that left the years only when one did. The sum of
+// an interval below 10^18 and any number cannot wrap around into the years.
+func timePlusConstant(arg fn, k int64) fn {
+	out := &vec{m: -1}
+	return func(c *ctx, sel []int32) *vec {
+		v := arg(c, sel)
+		dst := room[int64](out, c.n)
+		out.merge(c.n, v)
+		outside := false
+		for i := range dst {
+			r := v.i64[i&v.m] + k
+			outside = outside || uint64(r-firstDay*day) >= uint64((lastDay+1-firstDay)*day)
+			dst[i] = r
+		}
+		if outside {
+			for _, i := range sel {
+				if _, ok := plusMicros(v.i64[int(i)&v.m], k); !ok && (out.null == nil || !out.null[i]) {
+					c.fail(out, int(i), errYears)
+				}
+			}
+		}
+		return out
+	}
 }
 
 func compileTime(n *Node, args []fn) (fn, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/lockstep-data/lockstep/replay"
+	"github.com/lockstep-data/lockstep/schema"
 )
 
 const (
@@ -19,6 +20,8 @@ const (
 	tick       = 100 * time.Millisecond
 	firstProbe = 3 // ticks without news after which a bounded read asks what lies before its end
 	lastProbe  = 20
+	// missingLooks is how often in a row a topic must be missing before it counts as deleted.
+	missingLooks = 3
 )
 
 // start begins to read. Three kinds of goroutines run until Close: one reads, some decode, one watches.
@@ -269,13 +272,14 @@ func (s *Source) keepWatch(ctx context.Context) {
 	refresh := time.NewTicker(s.opts.Refresh)
 	defer refresh.Stop()
 	bounded := s.opts.Until.kind != noBound
+	missing := 0
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-refresh.C:
-			if !bounded {
-				s.findNew(ctx)
+			if missing = s.findNew(ctx, bounded, missing); missing == missingLooks {
+				return
 			}
 		case <-ticks.C:
 			for _, l := range s.due(bounded) {
@@ -349,12 +353,24 @@ func (s *Source) ask(ctx context.Context, q question) {
 	wake(s.ready)
 }
 
-// findNew begins to read partitions that the topic did not have before, from Since.
-func (s *Source) findNew(ctx context.Context) {
+// findNew begins to read partitions that the topic did not have before, from Since; a bounded read leaves them
+// be. It counts the looks in a row that did not find the topic: the client itself waits for it without end.
+func (s *Source) findNew(ctx context.Context, bounded bool, missing int) int {
 	found, err := partitions(ctx, s.adm, s.opts.Topic)
-	if err != nil {
-		return // the next look asks again; a topic that is gone ends the reader
+	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+		if missing++; missing == missingLooks {
+			s.fail(schema.WithHint(fmt.Errorf("kafka: topic %s was deleted during the run: %w", s.opts.Topic, kerr.UnknownTopicOrPartition),
+				"what was read before stands; start again once the topic is back"))
+		}
+		return missing
 	}
+	if err == nil && !bounded {
+		s.addNew(ctx, found)
+	}
+	return 0
+}
+
+func (s *Source) addNew(ctx context.Context, found []int32) {
 	s.mu.Lock()
 	found = slices.DeleteFunc(found, func(p int32) bool { return s.byPart[p] != nil })
 	s.mu.Unlock()

@@ -51,6 +51,9 @@ type SourceOptions struct {
 	Parallelism int
 	// BlockRows bounds a block; 0 means 32,768.
 	BlockRows int
+	// KeepDictionary gives text as Arrow dictionaries where the file has it so; a batch only. A block's column
+	// is then of its type or of a dictionary of it, and the dictionary may change with every block.
+	KeepDictionary bool
 }
 
 // Source reads a stream out of files. What it reads is fixed when it is made.
@@ -307,7 +310,10 @@ func (f *dataFile) plan(s *Source, time *schema.Field) error {
 		f.at, f.consts = append(f.at, at), append(f.consts, constant{})
 	}
 	var err error
-	f.reader, err = f.pq.Reader(read, parquet.ReadOptions{})
+	f.reader, err = f.pq.Reader(read, parquet.ReadOptions{KeepDictionary: s.opts.KeepDictionary && s.opts.Mode == Batch})
+	if err != nil && s.opts.Fields == nil && f.number > 0 {
+		return fmt.Errorf("%w; the columns are those of %s", err, s.files[0].obj.Name)
+	}
 	return err
 }
 

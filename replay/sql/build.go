@@ -57,7 +57,7 @@ func (br *branch) build() Node {
 		}
 		if s.table {
 			node = &Lookup{Kind: s.kind, Input: node, Table: s.ref.Name, Alias: s.ref.Alias, Keys: remapAll(j.keys, left),
-				AsOf: remap(j.asOf, left), Columns: local(s, rights[k]), On: remap(conjunction(j.on), both), Output: out, table: fieldsAt(s, rights[k])}
+				AsOf: remap(j.asOf, left), Columns: local(s, rights[k]), On: remap(conjunction(j.on), both), Output: out, table: fieldsAt(s, rights[k]), key: s.rel.Key}
 		} else {
 			node = &Join{Kind: s.kind, Left: node, Right: br.scan(s, rights[k]), LeftKeys: remapAll(j.left, left), RightKeys: remapAll(j.right, right),
 				Lo: s.lo, Hi: s.hi, On: remap(conjunction(j.on), both), Output: out}

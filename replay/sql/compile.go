@@ -2,6 +2,7 @@ package sql
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lockstep-data/lockstep/replay/expr"
@@ -40,6 +41,16 @@ func Tables(text string) ([]Ref, []Problem) {
 func Compile(text string, cat Catalog) (*Plan, []Problem) {
 	q, whole, problems := parse(text)
 	if !whole {
+		// Beside what could not be read, only names are worth telling; anything else may follow from it.
+		for _, s := range q.Selects {
+			br := &branch{}
+			br.addSource(s.From, Inner, cat)
+			for _, j := range s.Joins {
+				br.addSource(j.Table, j.Kind, cat)
+			}
+			problems = append(problems, br.problems...)
+		}
+		sortProblems(problems)
 		return nil, problems
 	}
 	var branches []*branch
@@ -52,6 +63,7 @@ func Compile(text string, cat Catalog) (*Plan, []Problem) {
 		problems = append(problems, unite(branches)...)
 	}
 	sortProblems(problems)
+	problems = slices.Compact(problems) // what ON is made of is bound more than once
 	if broken(problems) {
 		return nil, problems
 	}
@@ -106,6 +118,10 @@ func bindSelect(s *selectStmt, cat Catalog, named bool) *branch {
 		br.joins = append(br.joins, br.join(k+1, j))
 	}
 	br.visible = len(br.sources)
+	br.later = map[string]bool{}
+	for _, it := range s.Items {
+		br.later[it.Alias] = it.Alias != ""
+	}
 	if s.Where != nil {
 		for _, x := range flatten("AND", s.Where) {
 			if n := br.condition(x, "WHERE"); n != nil {
@@ -113,6 +129,7 @@ func bindSelect(s *selectStmt, cat Catalog, named bool) *branch {
 			}
 		}
 	}
+	br.later = nil
 	br.items(named)
 	return br
 }
@@ -173,7 +190,7 @@ func (br *branch) items(named bool) {
 		if name == "" && named {
 			br.problem(it.Pos, "this expression has no name", "give it one: .. AS name")
 		}
-		br.column1(n, name, it.Pos)
+		br.addColumn(n, name, it.Pos)
 	}
 	seen := map[string]Pos{}
 	for i, name := range br.names {
@@ -185,7 +202,7 @@ func (br *branch) items(named bool) {
 	}
 }
 
-func (br *branch) column1(n *expr.Node, name string, at Pos) {
+func (br *branch) addColumn(n *expr.Node, name string, at Pos) {
 	br.exprs = append(br.exprs, n)
 	br.names = append(br.names, name)
 	br.at = append(br.at, at)
@@ -199,7 +216,7 @@ func (br *branch) star(it item) {
 		}
 		found = true
 		for i, f := range s.rel.Fields {
-			br.column1(br.columnOf(s, i), f.Name, it.Pos)
+			br.addColumn(br.columnOf(s, i), f.Name, it.Pos)
 		}
 	}
 	if !found {

@@ -302,7 +302,7 @@ var meaningParts = struct{ equal, low, high, more, third, table, where []string 
 	high: []string{"b.t <= a.t + INTERVAL '0.002' SECOND", "a.t > b.t - INTERVAL '0.001001' SECOND", "b.t < a.t + INTERVAL '2' MILLISECOND", "TIMESTAMPADD(SECOND, 1, a.t) >= b.t"},
 	more: []string{"b.s = 'x'", "a.s <> 'y'", "b.i > a.i", "a.i IS NOT NULL", "(b.s LIKE 'x%' OR a.s IS NULL)", "b.t <> a.t", "TRUE", "a.l IS NOT DISTINCT FROM b.l", "b.i IN (1, 2, NULL)", "b.t > a.u", "b.n BETWEEN 0.5 AND a.n"},
 	third: []string{"c.u BETWEEN b.t AND b.t + INTERVAL '2' MILLISECOND", "c.u >= a.t AND c.u < b.t + INTERVAL '0.0015' SECOND", "c.u BETWEEN a.t - INTERVAL '1' MILLISECOND AND a.t + INTERVAL '1' MILLISECOND AND c.i <> 2",
-		"b.t BETWEEN c.u - INTERVAL '1' MILLISECOND AND c.u + INTERVAL '1' MILLISECOND AND a.i > 0 AND b.s = 'x'", "c.u > b.t AND a.t + INTERVAL '3' MILLISECOND > c.u AND c.s = a.s"},
+		"b.t BETWEEN c.u - INTERVAL '1' MILLISECOND AND c.u + INTERVAL '1' MILLISECOND AND a.i > 0 AND b.s = 'x'", "c.u BETWEEN a.t - INTERVAL '1' MILLISECOND AND a.t + INTERVAL '1' MILLISECOND AND b.s = 'x'", "c.u + INTERVAL '0.0005' SECOND >= a.t AND c.u - INTERVAL '0.000999' SECOND < a.t", "c.u > b.t AND a.t + INTERVAL '3' MILLISECOND > c.u AND c.s = a.s"},
 	table: []string{" JOIN k ON k.id = a.i", " JOIN k ON a.n = k.id AND k.s <> 'x'", " JOIN k ON k.id = a.l AND a.s = 'x' AND k.d = a.d", " JOIN m ON m.n = a.i", " JOIN m ON a.n + 0.001 = m.n", " JOIN k ON k.id = 2 AND k.i = a.i"},
 	where: []string{"a.i > 0", "b.i > 0", "b.i IS NULL", "(a.s = 'x' OR b.s = 'y')", "a.l <> 2", "b.s = 'x' AND a.i = 1", "b.d = a.d", "TRUE", "(a.t < b.t OR b.t IS NULL)"},
 }

@@ -88,8 +88,8 @@ project
   . t.name STRING
   filter t.name IS NOT NULL
     left lookup titles as t (name)
-      . key i.title_id
-      . key 'NL'
+      . key t.title_id = i.title_id
+      . key t.country = 'NL'
       . on t.name <> 'x' AND i.rank = 1
       scan impressions as i (title_id, rank)`},
 		// A key of another type: what it cannot hold finds nothing, what it changes is refused by the condition.
@@ -97,12 +97,12 @@ project
 project
   . d.family STRING
   inner lookup rates as q (rate)
-    . key TRY_CAST(CAST(i.rank AS DECIMAL(12,3)) AS DECIMAL(10,2))
+    . key q.rate = TRY_CAST(CAST(i.rank AS DECIMAL(12,3)) AS DECIMAL(10,2))
     . on q.rate = CAST(i.rank AS DECIMAL(12,3))
     inner lookup rates as r ()
-      . key TRY_CAST(i.rank AS DECIMAL(10,2))
+      . key r.rate = TRY_CAST(i.rank AS DECIMAL(10,2))
       inner lookup devices as d (family)
-        . key TRY_CAST(i.profile_id AS INT)
+        . key d.device_id = TRY_CAST(i.profile_id AS INT)
         scan impressions as i (profile_id, rank)`},
 		// One stream twice.
 		{"SELECT a.rank, b.rank AS next FROM impressions a LEFT JOIN impressions b ON b.profile_id = a.profile_id AND b.title_id = a.rank AND b.shown_at > a.shown_at AND b.shown_at <= a.shown_at + INTERVAL '1' DAY", `
@@ -231,5 +231,42 @@ func TestBindExpr(t *testing.T) {
 		if n != nil {
 			t.Errorf("%s: a node in spite of problems", text)
 		}
+	}
+}
+
+// The flights: five look-ups, one of them versioned under a key of its own.
+func TestFlights(t *testing.T) {
+	flight := []any{"carrier", tText, "flight", tInt, "origin", tText, "dest", tText, "tailnum", tText}
+	cat := Catalog{
+		Streams: map[string]Relation{
+			"departures": {Fields: fields(append(flight, "departed_at", tTime, "dep_delay", tInt)...), Time: "departed_at"},
+			"arrivals":   {Fields: fields(append(flight, "arrived_at", tTime, "arr_delay", tInt)...), Time: "arrived_at"},
+		},
+		Tables: map[string]Relation{
+			"planes":   {Fields: fields("tailnum", tText, "model", tText), Key: []string{"tailnum"}},
+			"airlines": {Fields: fields("carrier", tText, "name", tText), Key: []string{"carrier"}},
+			"airports": {Fields: fields("faa", tText, "name", tText), Key: []string{"faa"}},
+			"weather":  {Fields: fields("origin", tText, "observed_at", tTime, "wind_speed", tDouble), Key: []string{"origin"}, Versions: "observed_at"},
+		},
+	}
+	query := `SELECT d.*, a.arrived_at, a.arr_delay, p.model, l.name AS airline, f.name AS airport, t.name AS target, w.wind_speed,
+		CASE WHEN a.arrived_at IS NULL THEN 'lost' WHEN a.arr_delay > 15 THEN 'late' ELSE 'fine' END AS outcome
+		FROM departures d
+		LEFT JOIN arrivals a ON a.carrier = d.carrier AND a.flight = d.flight AND a.origin = d.origin AND a.dest = d.dest
+		  AND a.arrived_at BETWEEN d.departed_at AND d.departed_at + INTERVAL '14' HOUR
+		LEFT JOIN planes p ON p.tailnum = d.tailnum
+		LEFT JOIN airlines l ON l.carrier = d.carrier
+		LEFT JOIN airports f ON f.faa = d.origin
+		LEFT JOIN airports t ON t.faa = d.dest
+		LEFT JOIN weather FOR SYSTEM_TIME AS OF d.departed_at AS w ON w.origin = d.origin`
+	p, problems := Compile(query, cat)
+	want(t, query, problems)
+	checkPlan(t, p)
+	j := theJoin(t, p)
+	if len(j.LeftKeys) != 4 || j.Lo != 0 || j.Hi != 14*hour || j.On != nil || len(j.Right.Fields()) != 6 {
+		t.Errorf("%s", p)
+	}
+	if len(p.Fields) != 15 {
+		t.Errorf("%d columns", len(p.Fields))
 	}
 }

@@ -60,6 +60,8 @@ func TestRefusals(t *testing.T) {
 		{"SELECT impressions.rank FROM impressions i", []string{"1:8: impressions has the alias i here | write i.rank"}},
 		{"SELECT rank FROM impresions", []string{"1:18: neither a stream nor a table is called impresions | did you mean impressions?"}},
 		{"SELECT rank FROM Impressions", []string{"1:18: neither a stream nor a table is called Impressions | case-sensitive: write impressions"}},
+		{"SELECT rank + 1 AS next FROM impressions WHERE next > 1", []string{"1:48: next is a name of the select list | `where:`"}},
+		{"SELECT rank + FROM impresions JOIN devises d ON d.device_id = 1 AND", []string{"1:15: expected an expression, found FROM | ", "1:20: called impresions | impressions", "1:36: called devises | devices", "1:68: expected an expression | "}},
 		{"SELECT x.* FROM impressions i", []string{"1:8: neither a stream nor a table is called x here | there is i"}},
 		{"SELECT family FROM devices", []string{"1:20: FROM begins with the table devices | begin with a stream"}},
 		{"SELECT i.rank FROM impressions i JOIN impressions i ON i.rank = i.rank", []string{"1:39: two sources are called i | impressions AS i2"}},
@@ -121,6 +123,15 @@ func TestWarnings(t *testing.T) {
 	})
 	if l.AsOf == nil || exprText(l.AsOf, 0) != "i.shown_at" {
 		t.Errorf("as of %v", l.AsOf)
+	}
+}
+
+func TestComparisonWithNull(t *testing.T) {
+	query := "SELECT rank FROM impressions WHERE rank = NULL OR NULL <> rank OR rank IS NOT DISTINCT FROM NULL"
+	p, problems := Compile(query, testCatalog())
+	want(t, query, problems, "1:41: = NULL is never TRUE | IS NULL", "1:56: <> NULL is never TRUE | ")
+	if p == nil {
+		t.Error("a warning must not stop a query")
 	}
 }
 

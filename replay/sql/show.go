@@ -55,7 +55,7 @@ func show(b *strings.Builder, n Node, depth int) {
 	case *Join:
 		line("%s join within [%s, %s]", kindText(n.Kind), micros(n.Lo), micros(n.Hi))
 		for i := range n.LeftKeys {
-			detail("key %s = %s", exprText(n.LeftKeys[i], 0), exprText(n.RightKeys[i], 0))
+			detail("key %s = %s", exprText(n.LeftKeys[i], levelCompare+1), exprText(n.RightKeys[i], levelCompare+1))
 		}
 		on(n.On)
 		show(b, n.Left, depth+1)
@@ -66,8 +66,8 @@ func show(b *strings.Builder, n Node, depth int) {
 			name += " as " + n.Alias
 		}
 		line("%s lookup %s (%s)", kindText(n.Kind), name, strings.Join(fieldNames(n.table), ", "))
-		for _, k := range n.Keys {
-			detail("key %s", exprText(k, 0))
+		for i, k := range n.Keys {
+			detail("key %s.%s = %s", n.Alias, n.key[i], exprText(k, levelCompare+1))
 		}
 		if n.AsOf != nil {
 			detail("as of %s", exprText(n.AsOf, 0))

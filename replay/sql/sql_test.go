@@ -203,9 +203,9 @@ func TestPlanOfTheDesign(t *testing.T) {
   . p.duration_ms BIGINT
   . outcome STRING = CASE WHEN p.duration_ms >= 120000 THEN 'play' WHEN p.playback_id IS NOT NULL THEN 'peek' END
   left lookup devices as d (family)
-    . key i.device_id
+    . key d.device_id = i.device_id
     left lookup customers as c (plan)
-      . key i.profile_id
+      . key c.customer_id = i.profile_id
       . as of i.shown_at
       left join within [0s, 4h]
         . key i.profile_id = p.profile_id

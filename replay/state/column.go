@@ -152,6 +152,37 @@ func (c *Column) Equal(i int, o *Column, j int) bool {
 	return c.Identical(i, o, j)
 }
 
+// Differing appends to wrong the rows i of c, not NULL, that are not Equal to row rows[i] of o, for rows[i] >= 0.
+func (c *Column) Differing(o *Column, rows, wrong []int32) []int32 {
+	switch {
+	case c.layout == layout8 && c.float == 0:
+		for i, r := range rows {
+			if r >= 0 && c.v8[i] != o.v8[r] {
+				wrong = append(wrong, int32(i))
+			}
+		}
+	case c.layout == layout4 && c.float == 0:
+		for i, r := range rows {
+			if r >= 0 && c.v4[i] != o.v4[r] {
+				wrong = append(wrong, int32(i))
+			}
+		}
+	case c.layout == layoutBytes:
+		for i, r := range rows {
+			if r >= 0 && string(c.data[c.offsets[i]:c.offsets[i+1]]) != string(o.data[o.offsets[r]:o.offsets[r+1]]) {
+				wrong = append(wrong, int32(i))
+			}
+		}
+	default:
+		for i, r := range rows {
+			if r >= 0 && !c.Equal(i, o, int(r)) {
+				wrong = append(wrong, int32(i))
+			}
+		}
+	}
+	return wrong
+}
+
 // Identical reports whether row i of c and row j of o, of the same type, hold the same value: NULL is identical
 // to NULL, floating point is compared by its bits.
 func (c *Column) Identical(i int, o *Column, j int) bool {

@@ -201,6 +201,7 @@ func TestResolution(t *testing.T) {
 		{`{"type":"array","items":"int"}`, schema.Type{Kind: schema.Array, Elem: &schema.Type{Kind: schema.Int}}, "ffffffffffffffffff0100", "a length that the value does not have"},
 		{`{"type":"array","items":"null"}`, schema.Type{Kind: schema.Array, Elem: &schema.Type{Kind: schema.Null}}, "0400", "[null,null]"},
 		{`{"type":"array","items":"null"}`, schema.Type{Kind: schema.Array, Elem: &schema.Type{Kind: schema.Null}}, "feffffffffffffffff0100", "more than 65536 elements without bytes"},
+		{`{"type":"array","items":"null"}`, schema.Type{Kind: schema.Array, Elem: &schema.Type{Kind: schema.Null}}, "80f104" + "80f104" + "00", "more than 65536 elements without bytes"},
 		{`{"type":"map","values":"int"}`, schema.Type{Kind: schema.Map, Key: &schema.Type{Kind: schema.String}, Elem: &schema.Type{Kind: schema.Int}},
 			"040261020262" + "0400", `{"a":1,"b":2}`},
 		{`{"type":"map","values":"int"}`, schema.Type{Kind: schema.Map, Key: &schema.Type{Kind: schema.String}, Elem: &schema.Type{Kind: schema.Int}},

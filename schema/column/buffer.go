@@ -239,10 +239,11 @@ func (b *Buffer) flush() arrow.ArrayData {
 	return array.NewData(dt, n, []*memory.Buffer{valid, offsets, memory.NewBufferBytes(take(&b.Data))}, nil, nulls, 0)
 }
 
-// take gives the values away and leaves an empty slice with room for as many.
+// take gives the values away and leaves an empty slice with room for as many and a few more, so that a block
+// that is a little longer than the last is not copied.
 func take[T any](p *[]T) []T {
 	v := *p
-	*p = make([]T, 0, len(v))
+	*p = make([]T, 0, len(v)+len(v)/16)
 	return v
 }
 

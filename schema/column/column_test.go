@@ -128,6 +128,13 @@ func TestNumbers(t *testing.T) {
 			}
 		}
 	})
+	for _, s := range []string{"1e-22", "1e-23", "1e22", "1e23", "9007199254740993e-22", "-9007199254740991e22", "9007199254740992e-22", "0.000000000000000000000000001"} {
+		n, _ := ScanNumber([]byte(s), 0)
+		got, err := n.Float64([]byte(s))
+		if want, _ := strconv.ParseFloat(s, 64); err != nil || got != want {
+			t.Errorf("%s: got %v, %v; want %v", s, got, err, want)
+		}
+	}
 	for _, bad := range []string{"", "-", "+1", "01", "-01", ".5", "5.", "1e", "1e+", "1.e1", "a", "--1", "-.1", "0x1"} {
 		if n, end := ScanNumber([]byte(bad), 0); end == len(bad) {
 			t.Errorf("%q: got %+v", bad, n)

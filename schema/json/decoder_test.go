@@ -1,8 +1,11 @@
 package json
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/apache/arrow/go/v17/arrow/array"
 
 	"github.com/lockstep-data/lockstep/schema"
 )
@@ -211,6 +214,40 @@ func TestNames(t *testing.T) {
 	want := `{"a\"b":1,"a":2,"a\"":3,"größe":4,"":5}`
 	if got := string(NewEncoder(fields).Encode(nil, rec, 1)); got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// Names of every length that differ in one character, in every place, come in another order each time: none is
+// taken for the one that was expected.
+func TestSimilarNames(t *testing.T) {
+	for size := 1; size <= 40; size++ {
+		var fields []schema.Field
+		for i := range size {
+			name := []byte(strings.Repeat("n", size))
+			name[i] = 'X'
+			fields = append(fields, schema.Field{Name: string(name), Type: bigint})
+		}
+		d := NewDecoder(fields)
+		for shift := range size {
+			var parts []string
+			for i := range size {
+				k := (i*7 + shift) % size
+				if size%7 == 0 {
+					k = (i + shift) % size
+				}
+				parts = append(parts, fmt.Sprintf("%q:%d", fields[k].Name, k))
+			}
+			if err := d.Append([]byte("{" + strings.Join(parts, ",") + "}")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, c := range d.Flush().Columns() {
+			for row := range size {
+				if got := c.(*array.Int64).Value(row); got != int64(i) {
+					t.Fatalf("size %d, row %d: field %d has the value of field %d", size, row, i, got)
+				}
+			}
+		}
 	}
 }
 

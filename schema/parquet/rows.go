@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	pq "github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/encoding"
+	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/lockstep-data/lockstep/schema"
 )
@@ -55,7 +57,12 @@ func (r *Reader) RowGroup(i int) (rows *Rows, err error) {
 	g := r.f.file.Metadata().RowGroups[i]
 	rows = &Rows{r: r, group: i, total: g.NumRows, leaves: make([]*leaf, r.leaves), limit: math.MaxInt32}
 	chunks := r.f.file.RowGroups()[i].ColumnChunks()
+	type check struct {
+		meta *format.ColumnMetaData
+		node *node
+	}
 	var spans []span
+	var checks []check
 	var plain int64
 	for _, p := range r.cols {
 		err := rows.open(p, func(n *node) (*leaf, error) {
@@ -72,6 +79,7 @@ func (r *Reader) RowGroup(i int) (rows *Rows, err error) {
 			}
 			from, size := chunkRange(meta)
 			spans = append(spans, span{from: from, n: size})
+			checks = append(checks, check{&meta.MetaData, n})
 			plain += max(0, meta.MetaData.TotalUncompressedSize)
 			l := &leaf{node: n, maxDef: byte(n.column.MaxDefinitionLevel()), maxRep: byte(n.column.MaxRepetitionLevel())}
 			l.pages = chunks[c].(*pq.FileColumnChunk).PagesFrom(&lazySpan{spans: &spans, i: len(spans) - 1})
@@ -83,6 +91,11 @@ func (r *Reader) RowGroup(i int) (rows *Rows, err error) {
 	}
 	if err := readSpans(r.f.r, spans); err != nil {
 		return nil, fmt.Errorf("read %s: row group %d: %w", r.f.name, i, err)
+	}
+	for k, c := range checks {
+		if err := checkPages(spans[k].data, c.meta, c.node.column.MaxRepetitionLevel() == 0, g.NumRows); err != nil {
+			return nil, fmt.Errorf("read %s: row group %d: column %s: damaged: %w", r.f.name, i, strings.Join(c.node.column.Path(), "."), err)
+		}
 	}
 	// A batch shall not hold more than some 128 MiB of decoded values.
 	if g.NumRows > 0 && plain/g.NumRows > 0 {
@@ -178,7 +191,7 @@ func (rows *Rows) Close() {
 	}
 }
 
-func (l *leaf) name() string { return fmt.Sprint(l.node.column.Path()) }
+func (l *leaf) name() string { return strings.Join(l.node.column.Path(), ".") }
 
 var errEnded = errors.New("the column has ended")
 
