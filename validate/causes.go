@@ -60,16 +60,19 @@ type suspect struct {
 	cells  int64 // heard, NULL on no side
 	nulls  [2]int64
 	all    int64
-	// what is believed after the hearing, in order
-	found []suspicion
+	shifts map[string]bool // some of the values that slipped by a row
+	found  []suspicion     // what is believed after the hearing, in order
 }
 
-func newSuspect(c *typ) *suspect { return &suspect{c: c, counts: map[suspicion]int64{}} }
+func newSuspect(c *typ) *suspect { return &suspect{c: c, counts: map[suspicion]int64{}, shifts: map[string]bool{}} }
 
 // ulpNoise is how many steps of a float count as noise of computing.
 const ulpNoise = 16
 
 const maxSuspicions = 4096
+
+// manyShifts is how many different values have to slip by a row before it is no accident.
+const manyShifts = 8
 
 func (s *suspect) count(x suspicion) {
 	if n, ok := s.counts[x]; ok || len(s.counts) < maxSuspicions {
@@ -385,7 +388,7 @@ func (s *suspect) believe(compared, equal int64) {
 		case causeNullDefault:
 			ok = isDefault(s.c, x.param) || n >= 10 && n*10 >= s.nulls[x.side]*9
 		case causeShifted:
-			ok = n >= 3 && n*2 >= heard
+			ok = n >= 3 && n*2 >= heard && int64(len(s.shifts)) >= min(n, manyShifts)
 		case causeSwapped:
 			ok = n >= 2 || n == heard
 		case causeUnit, causeWidth, causeULP, causeText, causeEncoding:
@@ -407,7 +410,9 @@ func (s *suspect) believe(compared, equal int64) {
 	}
 	sort.Slice(s.found, func(i, j int) bool {
 		a, b := s.found[i], s.found[j]
-		if o, p := causeOrder[a.cause], causeOrder[b.cause]; o != p {
+		o, p := causeOrder[a.cause], causeOrder[b.cause]
+		noise := (a.cause == causeULP || a.cause == causeWidth) && (b.cause == causeULP || b.cause == causeWidth)
+		if o != p && !noise { // a short float may lie within the noise, and noise may hit a short float
 			return o < p
 		}
 		if n, m := s.counts[a], s.counts[b]; n != m {

@@ -159,6 +159,9 @@ func (j *jury) hearCells(p *pair, l, r record) {
 		s.hear(c.l, c.r)
 		for _, x := range j.context(p, i) {
 			s.count(x)
+			if x.cause == causeShifted && len(s.shifts) < manyShifts {
+				s.shifts[string(c.l)] = true
+			}
 		}
 	}
 	j.remember(l, r)

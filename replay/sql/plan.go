@@ -90,6 +90,7 @@ type Lookup struct {
 	// Output are the columns that leave, by position in the input's columns followed by Columns.
 	Output []int
 	table  []schema.Field
+	key    []string // the names of the key columns, for String
 }
 
 // Filter keeps the rows for which Where is TRUE.

@@ -1,0 +1,13 @@
+// Package expr is expressions: bound to columns, typed as Flink SQL types them, evaluated a column at a time.
+//
+// The rule it keeps: never a silently wrong number. What overflows, divides by zero or cannot be cast is an
+// error of its row, and what a row does not need (the right side of an AND that is already FALSE, a branch of
+// a CASE that is not taken) is not evaluated for it.
+//
+// An example: i <> 0 AND 10 / i > 1 over one INT column:
+//
+//	i := expr.Column(0, "i", schema.Type{Kind: schema.Int})
+//	...
+//	p, err := expr.Compile(and)
+//	rows, failed, err := p.EvalBool(record.Columns(), n, nil)
+package expr

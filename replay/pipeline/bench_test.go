@@ -1,0 +1,10 @@
+package pipeline
+
+import "testing"
+
+func BenchmarkLoad(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		Load("p.yaml", []byte(sound), nil)
+	}
+}

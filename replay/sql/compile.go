@@ -1,0 +1,291 @@
+package sql
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lockstep-data/lockstep/replay/expr"
+	"github.com/lockstep-data/lockstep/schema"
+)
+
+// Ref is a stream or a table that a query names, and where.
+type Ref struct {
+	Name         string
+	Line, Column int
+}
+
+// Tables lists the names in FROM and JOIN in the order of the text, once each, before any type is known. The
+// problems are those of the text alone; names are returned as far as it could be read.
+func Tables(text string) ([]Ref, []Problem) {
+	q, _, problems := parse(text)
+	var out []Ref
+	seen := map[string]bool{}
+	add := func(t *tableRef) {
+		if t != nil && t.Name != "" && !seen[t.Name] {
+			seen[t.Name] = true
+			out = append(out, Ref{t.Name, t.Line, t.Column})
+		}
+	}
+	for _, s := range q.Selects {
+		add(s.From)
+		for _, j := range s.Joins {
+			add(j.Table)
+		}
+	}
+	return out, problems
+}
+
+// Compile reads a query and binds it to what it may name. It returns every problem, in the order of the text;
+// the plan is nil when one of them is more than a warning.
+func Compile(text string, cat Catalog) (*Plan, []Problem) {
+	q, whole, problems := parse(text)
+	if !whole {
+		// Beside what could not be read, only names are worth telling; anything else may follow from it.
+		for _, s := range q.Selects {
+			br := &branch{}
+			br.addSource(s.From, Inner, cat)
+			for _, j := range s.Joins {
+				br.addSource(j.Table, j.Kind, cat)
+			}
+			problems = append(problems, br.problems...)
+		}
+		sortProblems(problems)
+		return nil, problems
+	}
+	var branches []*branch
+	for i, s := range q.Selects {
+		br := bindSelect(s, cat, i == 0)
+		problems = append(problems, br.problems...)
+		branches = append(branches, br)
+	}
+	if !broken(problems) {
+		problems = append(problems, unite(branches)...)
+	}
+	sortProblems(problems)
+	problems = slices.Compact(problems) // what ON is made of is bound more than once
+	if broken(problems) {
+		return nil, problems
+	}
+	var inputs []Node
+	for _, br := range branches {
+		inputs = append(inputs, br.build())
+	}
+	p := &Plan{Root: inputs[0]}
+	if len(inputs) > 1 {
+		p.Root = &Union{Inputs: inputs}
+	}
+	p.Fields = p.Root.Fields()
+	return p, problems
+}
+
+// branch is one SELECT, bound: expressions are over the columns of all its sources, one source after another.
+type branch struct {
+	binder
+	stmt  *selectStmt
+	joins []*boundJoin // one for each source but the first
+	where []*expr.Node
+	exprs []*expr.Node
+	names []string
+	at    []Pos
+	// filters are the conditions pushed down, by source.
+	filters map[*source][]*expr.Node
+}
+
+// boundJoin is what ON was taken apart into.
+type boundJoin struct {
+	left, right []*expr.Node // keys of a stream join
+	keys        []*expr.Node // keys of a table, in its order
+	asOf        *expr.Node
+	on          []*expr.Node
+}
+
+// bindSelect binds a SELECT; named says that its columns name those of the result.
+func bindSelect(s *selectStmt, cat Catalog, named bool) *branch {
+	br := &branch{stmt: s, filters: map[*source][]*expr.Node{}}
+	br.addSource(s.From, Inner, cat)
+	for _, j := range s.Joins {
+		br.addSource(j.Table, j.Kind, cat)
+	}
+	if first := br.sources[0]; first.table {
+		br.problem(s.From.Pos, fmt.Sprintf("FROM begins with the table %s, which has no event time", s.From.Name), "begin with a stream, and JOIN the table to it")
+		first.absent = true
+	} else if s.From.AsOf != nil {
+		br.problem(s.From.AsOf.at(), "FOR SYSTEM_TIME AS OF on a stream", "it picks the version of a table's row: JOIN customers FOR SYSTEM_TIME AS OF i.time AS c")
+	}
+	for k, j := range s.Joins {
+		br.visible = k + 2
+		br.joins = append(br.joins, br.join(k+1, j))
+	}
+	br.visible = len(br.sources)
+	br.later = map[string]bool{}
+	for _, it := range s.Items {
+		br.later[it.Alias] = it.Alias != ""
+	}
+	if s.Where != nil {
+		for _, x := range flatten("AND", s.Where) {
+			if n := br.condition(x, "WHERE"); n != nil {
+				br.where = append(br.where, n)
+			}
+		}
+	}
+	br.later = nil
+	br.items(named)
+	return br
+}
+
+func (br *branch) addSource(t *tableRef, kind JoinKind, cat Catalog) {
+	s := &source{ref: t, kind: kind, time: -1}
+	twice := false
+	for _, o := range br.sources {
+		s.base = o.base + len(o.rel.Fields)
+		if o.ref.Alias == t.Alias && t.Alias != "" {
+			hint := fmt.Sprintf("give it another name: %s AS %s2", t.Name, t.Alias)
+			br.problem(t.Pos, fmt.Sprintf("two sources are called %s", t.Alias), hint)
+			twice = true
+		}
+	}
+	br.sources = append(br.sources, s)
+	if s.absent = twice || t.Name == ""; s.absent {
+		return
+	}
+	if rel, ok := cat.Streams[t.Name]; ok {
+		s.rel = rel
+		if i := fieldIndex(rel.Fields, rel.Time); i >= 0 && rel.Fields[i].Type.Kind == schema.Timestamp {
+			s.time = s.base + i
+		} else {
+			br.problem(t.Pos, fmt.Sprintf("stream %s has no TIMESTAMP column %q for its event time", t.Name, rel.Time), "name one under `time:`")
+			s.absent = true
+		}
+		return
+	}
+	s.table = true
+	if rel, ok := cat.Tables[t.Name]; ok {
+		s.rel = rel
+		return
+	}
+	s.absent = true
+	names := append(sortedKeys(cat.Streams), sortedKeys(cat.Tables)...)
+	message, hint := missing(fmt.Sprintf("neither a stream nor a table is called %s", t.Name), t.Name, names)
+	br.problem(t.Pos, message, hint)
+	s.table = false
+}
+
+// items binds the select list.
+func (br *branch) items(named bool) {
+	for _, it := range br.stmt.Items {
+		if it.Star {
+			br.star(it)
+			continue
+		}
+		n := br.expr(it.X)
+		name := it.Alias
+		if name == "" {
+			name = ownName(it.X)
+		}
+		if n != nil && n.IsInterval() {
+			br.problem(it.Pos, "an INTERVAL cannot be a column", "add it to a time, or use TIMESTAMPDIFF for a number")
+			continue
+		}
+		if name == "" && named {
+			br.problem(it.Pos, "this expression has no name", "give it one: .. AS name")
+		}
+		br.addColumn(n, name, it.Pos)
+	}
+	seen := map[string]Pos{}
+	for i, name := range br.names {
+		if first, ok := seen[name]; ok && name != "" && named {
+			br.problem(br.at[i], fmt.Sprintf("two columns of the result are called %s (the first at %d:%d)", name, first.Line, first.Column), "name one of them with AS")
+			continue
+		}
+		seen[name] = br.at[i]
+	}
+}
+
+func (br *branch) addColumn(n *expr.Node, name string, at Pos) {
+	br.exprs = append(br.exprs, n)
+	br.names = append(br.names, name)
+	br.at = append(br.at, at)
+}
+
+func (br *branch) star(it item) {
+	found := false
+	for _, s := range br.sources {
+		if it.Of != "" && s.ref.Alias != it.Of {
+			continue
+		}
+		found = true
+		for i, f := range s.rel.Fields {
+			br.addColumn(br.columnOf(s, i), f.Name, it.Pos)
+		}
+	}
+	if !found {
+		var aliases []string
+		for _, s := range br.sources {
+			aliases = append(aliases, s.ref.Alias)
+		}
+		message, hint := missing(fmt.Sprintf("neither a stream nor a table is called %s here", it.Of), it.Of, aliases)
+		br.problem(it.Pos, message, hint)
+	}
+}
+
+// ownName is the name that an expression brings along: a column's or a field's.
+func ownName(x expression) string {
+	switch e := x.(type) {
+	case columnRef:
+		return e.Parts[len(e.Parts)-1]
+	case fieldOf:
+		return e.Name
+	}
+	return ""
+}
+
+// unite brings the columns of all branches to common types, and gives bare NULLs one.
+func unite(branches []*branch) []Problem {
+	b := &binder{}
+	first := branches[0]
+	for _, br := range branches[1:] {
+		if len(br.exprs) != len(first.exprs) {
+			b.problem(br.stmt.Pos, fmt.Sprintf("UNION ALL of %d and %d columns", len(first.exprs), len(br.exprs)), "columns are matched by position: select as many in each, CAST(NULL AS type) for what is missing")
+			return b.problems
+		}
+	}
+	for i := range first.exprs {
+		t := first.exprs[i].Type
+		for _, br := range branches[1:] {
+			c, ok := expr.CommonType(t, br.exprs[i].Type)
+			if !ok {
+				b.problem(br.at[i], fmt.Sprintf("column %d of UNION ALL, %s, is %s here and %s before", i+1, first.names[i], br.exprs[i].Type, t), "write CAST around one of them; columns are matched by position")
+				c = t
+			}
+			t = c
+		}
+		if t.Kind == schema.Null {
+			b.problem(first.at[i], fmt.Sprintf("column %s has no type: it is always NULL", first.names[i]), "write CAST(NULL AS STRING), or the type you mean")
+			continue
+		}
+		for _, br := range branches {
+			if len(b.problems) == 0 && !br.exprs[i].Type.Equal(t) {
+				if n := b.made(br.at[i])(expr.Cast(br.exprs[i], t, false)); n != nil {
+					br.exprs[i] = n
+				}
+			}
+		}
+		for _, br := range branches[1:] {
+			br.names[i] = first.names[i]
+		}
+	}
+	return b.problems
+}
+
+func hintBand(left, right *source) string {
+	l := left.ref.Alias + "." + left.rel.Time
+	return fmt.Sprintf("add a band of time: AND %s.%s BETWEEN %s AND %s + INTERVAL '4' HOUR", right.ref.Alias, right.rel.Time, l, l)
+}
+
+func joinNames(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}

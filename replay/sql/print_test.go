@@ -1,0 +1,355 @@
+package sql
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/lockstep-data/lockstep/schema"
+)
+
+// where is the type of positions, which printing does not keep.
+var where = reflect.TypeFor[Pos]()
+
+// bare is a copy of a tree without positions.
+func bare[T any](x T) T {
+	out := reflect.New(reflect.TypeFor[T]()).Elem()
+	out.Set(withoutPos(reflect.ValueOf(&x).Elem()))
+	return out.Interface().(T)
+}
+
+func withoutPos(v reflect.Value) reflect.Value {
+	switch v.Kind() {
+	case reflect.Interface, reflect.Pointer:
+		if v.IsNil() {
+			return v
+		}
+		inner := withoutPos(v.Elem())
+		if v.Kind() == reflect.Interface {
+			out := reflect.New(v.Type()).Elem()
+			out.Set(inner)
+			return out
+		}
+		out := reflect.New(v.Type().Elem())
+		out.Elem().Set(inner)
+		return out
+	case reflect.Slice:
+		if v.Len() == 0 {
+			return reflect.Zero(v.Type())
+		}
+		out := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+		for i := range v.Len() {
+			out.Index(i).Set(withoutPos(v.Index(i)))
+		}
+		return out
+	case reflect.Struct:
+		out := reflect.New(v.Type()).Elem()
+		if v.Type() != where {
+			for i := range v.NumField() {
+				out.Field(i).Set(withoutPos(v.Field(i)))
+			}
+		}
+		return out
+	}
+	return v
+}
+
+func printed(q *query, d Dialect) string {
+	w := &printer{dialect: d}
+	w.query(q)
+	return w.b.String()
+}
+
+// gen makes random trees that the grammar can produce.
+type gen struct{ *rapid.T }
+
+func (g gen) n(most int) int { return rapid.IntRange(0, most).Draw(g.T, "n") }
+
+func (g gen) coin() bool { return g.n(1) == 1 }
+
+func (g gen) pick(words ...string) string { return words[g.n(len(words)-1)] }
+
+func (g gen) name() string {
+	return g.pick("a", "b", "shown_at", "Case", "select", "from", "odd name", "tick`tick", "date", "both", "array", "ünï", "1st", "day", "null", "left", "x$", "current_date", "-- no", "'")
+}
+
+func (g gen) text() string {
+	return g.pick("", "x", "it's", "''", "a\nb", "-- no comment", "/* */", "🎬", "`", `"`, "\\")
+}
+
+func (g gen) list(most, depth int) []expression {
+	var out []expression
+	for range g.n(most) + 1 {
+		out = append(out, g.expr(depth))
+	}
+	return out
+}
+
+var unitNames = []string{"YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND", "EPOCH"}
+
+func (g gen) interval() expression {
+	return []expression{
+		intervalLit{Neg: g.coin(), Text: "4", From: g.pick("DAY", "HOUR", "YEAR", "WEEK", "MILLISECOND")}, intervalLit{Text: "-1.5", From: "SECOND"},
+		intervalLit{Text: "1 02:03:04.000005", From: "DAY", To: "SECOND"}, intervalLit{Neg: true, Text: "1-2", From: "YEAR", To: "MONTH"},
+	}[g.n(3)]
+}
+
+func (g gen) expr(depth int) expression {
+	leaf := depth <= 0
+	kind := g.n(21)
+	if leaf {
+		kind %= 8
+	}
+	depth--
+	sub := func() expression { return g.expr(depth) }
+	switch kind {
+	case 0, 1:
+		parts := []string{g.name()}
+		for range g.n(2) {
+			parts = append(parts, g.name())
+		}
+		return columnRef{Parts: parts}
+	case 2:
+		return numberLit{Text: g.pick("1", "1.50", ".5", "5.", "1e0", "0.001", "12E+3", "9223372036854775808")}
+	case 3:
+		return textLit{Value: g.text()}
+	case 4:
+		return []expression{nullLit{}, boolLit{Value: true}, boolLit{}, bytesLit{Hex: "0AFF"}}[g.n(3)]
+	case 5:
+		return timeLit{Kind: g.pick("DATE", "TIMESTAMP"), Text: "2024-02-29"}
+	case 6, 7:
+		return g.interval()
+	case 8, 9, 10:
+		return binary{Op: g.pick("AND", "OR", "+", "-", "*", "/", "%", "||", "=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"), L: sub(), R: sub()}
+	case 11:
+		return unary{Op: g.pick("-", "+", "NOT"), X: sub()}
+	case 12:
+		return isTest{What: g.pick("IS NULL", "IS NOT NULL", "IS TRUE", "IS NOT FALSE", "IS UNKNOWN"), X: sub()}
+	case 13:
+		return between{Not: g.coin(), X: sub(), Lo: sub(), Hi: sub()}
+	case 14:
+		return inList{Not: g.coin(), X: sub(), List: g.list(3, depth)}
+	case 15:
+		l := like{Not: g.coin(), X: sub(), Pattern: sub()}
+		if g.coin() {
+			l.Escape = sub()
+		}
+		return l
+	case 16:
+		c := caseExpr{}
+		if g.coin() {
+			c.Operand = sub()
+		}
+		for range g.n(2) + 1 {
+			c.Whens, c.Thens = append(c.Whens, sub()), append(c.Thens, sub())
+		}
+		if g.coin() {
+			c.Else = sub()
+		}
+		return c
+	case 17:
+		return castExpr{Try: g.coin(), X: sub(), To: g.typ(2)}
+	case 18:
+		return g.call(depth)
+	case 19:
+		return fieldOf{X: g.base(depth), Name: g.name()}
+	case 20:
+		return elementOf{X: sub(), Index: sub()}
+	}
+	j := jsonValue{X: sub(), Path: g.text()}
+	if g.coin() {
+		to := g.typ(0)
+		j.Returning = &to
+	}
+	if g.coin() {
+		j.OnEmpty = &jsonDefault{X: sub()}
+	}
+	if g.coin() {
+		j.OnError = &jsonDefault{Error: true}
+	}
+	return j
+}
+
+func (g gen) base(depth int) expression { return g.expr(depth) }
+
+func (g gen) call(depth int) expression {
+	one := func() []expression { return []expression{g.expr(depth)} }
+	two := func() []expression { return []expression{g.expr(depth), g.expr(depth)} }
+	switch g.n(7) {
+	case 0:
+		return call{Name: "EXTRACT", Unit: unitNames[g.n(6)], Args: one()}
+	case 1:
+		return call{Name: g.pick("TIMESTAMPADD", "TIMESTAMPDIFF"), Unit: unitNames[g.n(5)], Args: two()}
+	case 2:
+		return call{Name: g.pick("FLOOR", "CEIL"), Unit: unitNames[g.n(5)], Args: one()}
+	case 3:
+		args := one()
+		if g.coin() {
+			args = two()
+		}
+		return call{Name: "TRIM", Unit: g.pick("BOTH", "LEADING", "TRAILING"), Args: args}
+	case 4:
+		return call{Name: "POSITION", Args: two()}
+	case 5:
+		return call{Name: "SUBSTRING", Args: g.list(2, depth)}
+	case 6:
+		return call{Name: "NOTHING"}
+	}
+	return call{Name: g.pick("FLOOR", "UPPER", "LEFT", "MY_OWN"), Args: g.list(3, depth)}
+}
+
+func (g gen) typ(depth int) schema.Type {
+	switch k := g.n(12); {
+	case k == 10 && depth > 0:
+		elem := g.typ(depth - 1)
+		return schema.Type{Kind: schema.Array, Elem: &elem}
+	case k == 11 && depth > 0:
+		key, elem := g.typ(0), g.typ(depth-1)
+		return schema.Type{Kind: schema.Map, Key: &key, Elem: &elem}
+	case k == 12 && depth > 0:
+		return schema.Type{Kind: schema.Row, Fields: []schema.Field{{Name: g.name(), Type: g.typ(depth - 1)}, {Name: g.name(), Type: g.typ(0)}}}
+	default:
+		return []schema.Type{tBool, {Kind: schema.SmallInt}, tInt, tBig, {Kind: schema.Float}, tDouble, decimal(12, 2), tText, {Kind: schema.String, Precision: 3}, {Kind: schema.Bytes}, tDate, tTime, tMillis}[k]
+	}
+}
+
+func (g gen) table() *tableRef {
+	t := &tableRef{Name: g.name()}
+	t.Alias = t.Name
+	if g.coin() {
+		t.Alias = g.name()
+	}
+	if g.n(3) == 0 {
+		t.AsOf = g.expr(1)
+	}
+	return t
+}
+
+func (g gen) query() *query {
+	q := &query{}
+	for range g.n(2) + 1 {
+		s := &selectStmt{From: g.table()}
+		for range g.n(2) + 1 {
+			switch g.n(4) {
+			case 0:
+				s.Items = append(s.Items, item{Star: true})
+			case 1:
+				s.Items = append(s.Items, item{Star: true, Of: g.name()})
+			default:
+				it := item{X: g.expr(3)}
+				if g.coin() {
+					it.Alias = g.name()
+				}
+				s.Items = append(s.Items, it)
+			}
+		}
+		for range g.n(2) {
+			s.Joins = append(s.Joins, &joinClause{Kind: JoinKind(g.n(1)), Table: g.table(), On: g.expr(3)})
+		}
+		if g.coin() {
+			s.Where = g.expr(3)
+		}
+		q.Selects = append(q.Selects, s)
+	}
+	return q
+}
+
+// What is printed is read back as the same tree, in both dialects.
+func TestPrintAndParse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q := gen{t}.query()
+		for _, d := range []Dialect{Lockstep, Flink} {
+			text := printed(q, d)
+			back, _, problems := parse(text)
+			if len(problems) > 0 {
+				t.Fatalf("%s\n%s", text, listed(problems))
+			}
+			if d == Flink {
+				if again := printed(back, Flink); again != text {
+					t.Fatalf("printed\n%s\nthen\n%s", text, again)
+				}
+				continue
+			}
+			if !reflect.DeepEqual(bare(q), bare(back)) {
+				t.Fatalf("%s\nis read back as\n%s", text, printed(back, d))
+			}
+		}
+	})
+}
+
+func TestFormat(t *testing.T) {
+	const query = `select i.rank -- the rank
+		, CASE when i.rank != 1 then 'it''s' end as Outcome, trim(leading 'x' from impression_id) t, substring(impression_id from 2 for 3) as u, - -1 as v, (1 + 2) * 3 as w, 1 + (2 * 3) as x
+	from impressions as i left outer join playbacks p on p.profile_id = i.profile_id and (p.played_at between i.shown_at and i.shown_at + interval '100' minutes)
+	left join customers for system_time as of i.shown_at c on c.customer_id = i.profile_id
+	where not (i.rank = 1 or i.rank is null) and i.year in (1, 2) union all (select 1, 2, 3, 4, 5, 6, 7 from playbacks);`
+	const own = `SELECT i.rank,
+       CASE WHEN i.rank <> 1 THEN 'it''s' END AS Outcome,
+       TRIM(LEADING 'x' FROM impression_id) AS t,
+       SUBSTRING(impression_id, 2, 3) AS u,
+       - -1 AS v,
+       (1 + 2) * 3 AS w,
+       1 + 2 * 3 AS x
+FROM impressions AS i
+LEFT JOIN playbacks AS p ON p.profile_id = i.profile_id AND p.played_at BETWEEN i.shown_at AND i.shown_at + INTERVAL '100' MINUTE
+LEFT JOIN customers FOR SYSTEM_TIME AS OF i.shown_at AS c ON c.customer_id = i.profile_id
+WHERE NOT (i.rank = 1 OR i.rank IS NULL) AND i.year IN (1, 2)
+UNION ALL
+SELECT 1,
+       2,
+       3,
+       4,
+       5,
+       6,
+       7
+FROM playbacks
+`
+	got, problems := Format(query, Lockstep)
+	if got != own || len(problems) > 0 {
+		t.Errorf("%s\ngot\n%s", listed(problems), got)
+	}
+	flink, problems := Format(query, Flink)
+	if len(problems) > 0 {
+		t.Error(listed(problems))
+	}
+	for _, part := range []string{"i.`rank`", "i.`year`", "INTERVAL '100' MINUTE(3)"} {
+		if !strings.Contains(flink, part) {
+			t.Errorf("no %s in\n%s", part, flink)
+		}
+	}
+	_, problems = Format("SELECT a FROM b WHERE c < d - INTERVAL '0.000001' SECOND AND e > f + INTERVAL '12345' MINUTE", Flink)
+	want(t, "flink", problems, "1:31: Flink drops what an INTERVAL has below a millisecond | ", "1:70: Flink cannot hold so many digits | longer unit")
+	flink, _ = Format("SELECT a FROM b WHERE c < d - INTERVAL '1500' MILLISECOND + INTERVAL -'7' MILLISECOND + INTERVAL '-7' MILLISECOND", Flink)
+	if !strings.Contains(flink, "d - INTERVAL '1.500' SECOND + INTERVAL -'0.007' SECOND + INTERVAL '-0.007' SECOND") {
+		t.Error(flink)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(takeRate)
+	for _, seed := range []string{"SELECT", "SELECT * FROM a UNION ALL (SELECT b.* FROM b)", "SELECT a[1].b, - -1, X'0A', 'it''s', `a``b` FROM c WHERE d NOT BETWEEN 1 AND 2 IS NULL",
+		"SELECT CAST(a AS ROW<b INT, c ARRAY<MAP<STRING, DECIMAL(3,1)>>>) FROM d /* e */ -- f", "SELECT JSON_VALUE(a, 'lax $.b' RETURNING INT DEFAULT 1 ON EMPTY ERROR ON ERROR) FROM c",
+		"SELECT EXTRACT(DAY FROM a), TRIM(BOTH 'x' FROM b), POSITION('a' IN b), FLOOR(a TO HOUR) FROM c GROUP BY d", "SELECT ((1) FROM \"x\" WHERE '"} {
+		f.Add(seed)
+	}
+	cat := testCatalog()
+	f.Fuzz(func(t *testing.T, text string) {
+		Compile(text, cat)
+		BindExpr(text, cat.Streams["mixed"].Fields)
+		Tables(text)
+		q, _, problems := parse(text)
+		if len(problems) > 0 {
+			return
+		}
+		first := printed(q, Lockstep)
+		back, _, problems := parse(first)
+		if len(problems) > 0 {
+			t.Fatalf("%q\nprints as\n%s\nwhich is refused: %s", text, first, listed(problems))
+		}
+		if second := printed(back, Lockstep); first != second || !reflect.DeepEqual(bare(q), bare(back)) {
+			t.Fatalf("%q\nprints as\n%s\nand then as\n%s", text, first, second)
+		}
+	})
+}

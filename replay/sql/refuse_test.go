@@ -1,0 +1,181 @@
+package sql
+
+import (
+	"strings"
+	"testing"
+)
+
+// Everything that is refused is refused by name, at its place, with what to write instead.
+func TestRefusals(t *testing.T) {
+	const band = " AND p.played_at BETWEEN i.shown_at AND i.shown_at + INTERVAL '4' HOUR"
+	const join = " FROM impressions i LEFT JOIN playbacks p ON p.profile_id = i.profile_id" + band
+	for _, c := range []struct {
+		query string
+		want  []string
+	}{
+		// Clauses.
+		{"SELECT i.rank FROM impressions i GROUP BY i.rank", []string{"1:34: GROUP BY is not run yet | select the rows themselves"}},
+		{"SELECT i.rank FROM impressions i\nGROUP BY i.rank HAVING COUNT(*) > 1\nORDER BY i.rank LIMIT 5 OFFSET 2", []string{
+			"2:1: GROUP BY is not run yet | ", "2:17: HAVING is not run yet | WHERE", "3:1: ORDER BY is not run | ", "3:17: LIMIT is not run | --since", "3:25: OFFSET is not run | "}},
+		{"SELECT DISTINCT rank FROM impressions", []string{"1:8: SELECT DISTINCT is not run | `id:`"}},
+		{"SELECT rank FROM impressions UNION SELECT stars FROM ratings", []string{"1:30: UNION without ALL is not run | UNION ALL"}},
+		{"SELECT rank FROM impressions INTERSECT SELECT stars FROM ratings", []string{"1:30: INTERSECT is not run | "}},
+		{"SELECT rank FROM impressions EXCEPT SELECT stars FROM ratings", []string{"1:30: EXCEPT is not run | IS NULL"}},
+		{"WITH x AS (SELECT 1) SELECT * FROM x", []string{"1:1: WITH (a common table expression) is not run yet | "}},
+		{"SELECT a FROM (SELECT rank AS a FROM impressions) x", []string{"1:15: a subquery in FROM is not run yet | WHERE"}},
+		{"SELECT rank FROM impressions WHERE rank IN (SELECT stars FROM ratings)", []string{"1:41: IN with a subquery is not run yet | join"}},
+		{"SELECT rank FROM impressions WHERE EXISTS (SELECT 1 FROM ratings) AND (SELECT 2) = 2", []string{"1:36: EXISTS is not run yet | join", "1:71: a subquery is not run yet | join"}},
+		{"INSERT INTO x SELECT 1", []string{"1:1: INSERT is not part of a query | begin with SELECT"}},
+		{"SELECT rank FROM impressions QUALIFY ROW_NUMBER() OVER (ORDER BY rank) = 1", []string{"1:30: QUALIFY is not run yet | "}},
+		{"SELECT ROW_NUMBER() OVER (PARTITION BY rank ORDER BY shown_at) AS n FROM impressions", []string{"1:8: ROW_NUMBER(..) OVER (..) is a window function | band of time"}},
+		{"SELECT SUM(rank) FILTER (WHERE rank > 1) AS n FROM impressions", []string{"1:18: FILTER (WHERE ..) is not run yet | "}},
+		{"SELECT * FROM TABLE(TUMBLE(TABLE impressions, DESCRIPTOR(shown_at), INTERVAL '1' HOUR))", []string{"1:15: window table functions | band of time"}},
+		{"SELECT * FROM impressions TABLESAMPLE (10)", []string{"1:27: TABLESAMPLE is not run | MD5"}},
+		{"SELECT rank FROM impressions; SELECT 1", []string{"1:31: expected the end of the query | "}},
+		{"SELECT rank", []string{"1:12: FROM is missing | the stream to read"}},
+		{"", []string{"1:1: the query is empty | SELECT"}},
+		// Joins.
+		{"SELECT i.rank FROM impressions i RIGHT JOIN playbacks p ON p.profile_id = i.profile_id" + band, []string{"1:34: RIGHT JOIN is not run yet | LEFT JOIN"}},
+		{"SELECT i.rank FROM impressions i FULL OUTER JOIN playbacks p ON p.profile_id = i.profile_id" + band, []string{"1:34: FULL JOIN is not run yet | LEFT JOIN"}},
+		{"SELECT i.rank FROM impressions i CROSS JOIN playbacks p", []string{"1:34: CROSS JOIN is not run | JOIN .. ON"}},
+		{"SELECT i.rank FROM impressions i, playbacks p", []string{"1:33: a comma in FROM is not run | JOIN .. ON"}},
+		{"SELECT i.rank FROM impressions i NATURAL JOIN playbacks p", []string{"1:34: NATURAL JOIN is not run | ON"}},
+		{"SELECT i.rank FROM impressions i JOIN playbacks p USING (profile_id)", []string{"1:51: USING is not run | ON p.id = i.id"}},
+		{"SELECT i.rank FROM impressions i JOIN playbacks p", []string{"1:50: expected ON behind the join with playbacks | ON p.id"}},
+		{"SELECT i.rank FROM impressions i LEFT SEMI JOIN playbacks p ON TRUE", []string{"1:34: SEMI JOIN is not run yet | IS NOT NULL"}},
+		{"SELECT i.rank FROM impressions i LEFT ANTI JOIN playbacks p ON TRUE", []string{"1:34: ANTI JOIN is not run yet | IS NULL"}},
+		{"SELECT i.rank FROM impressions i JOIN playbacks FOR SYSTEM_TIME AS OF i.shown_at AS p ON p.profile_id = i.profile_id" + band, []string{"1:71: FOR SYSTEM_TIME AS OF on a stream | band of time"}},
+		// What depends on when it runs.
+		{"SELECT CURRENT_TIMESTAMP AS a, now() AS b, PROCTIME() AS c, rand() AS d, UUID() AS e FROM impressions", []string{
+			"1:8: CURRENT_TIMESTAMP depends on when | event time", "1:32: NOW depends on when | event time", "1:44: PROCTIME depends | event time", "1:61: RAND depends | hash", "1:74: UUID depends | MD5"}},
+		// Functions.
+		{"SELECT COUNT(*) AS n, SUM(rank) AS s FROM impressions", []string{"1:8: COUNT is an aggregate | ", "1:23: SUM is an aggregate | "}},
+		{"SELECT UPER(impression_id) AS a, my_udf(rank) AS b, NVL(rank, 0) AS c, length(impression_id) AS d FROM impressions", []string{
+			"1:8: function UPER is not known | did you mean UPPER", "1:34: function MY_UDF is not known | functions of your own", "1:53: NVL is not a function here | COALESCE(a, b)", "1:72: LENGTH is not a function here | CHAR_LENGTH"}},
+		{"SELECT LEFT(impression_id, 2) AS a, cat.f(rank) AS b FROM impressions", []string{"1:8: LEFT is not a function here | SUBSTRING", "1:37: function cat.f is not known | "}},
+		// Names.
+		{"SELECT i.rnak, i.country, j.rank, duration_ms, profile_id, nothing_like_it" + join, []string{
+			"1:8: i has no column rnak | did you mean rank?", "1:16: i has no column country | case-sensitive: write Country", "1:27: neither a stream nor a table is called j here | there are i and p",
+			"1:48: column profile_id is ambiguous | i.profile_id or p.profile_id", "1:60: no column nothing_like_it | "}},
+		{"SELECT impressions.rank FROM impressions i", []string{"1:8: impressions has the alias i here | write i.rank"}},
+		{"SELECT rank FROM impresions", []string{"1:18: neither a stream nor a table is called impresions | did you mean impressions?"}},
+		{"SELECT rank FROM Impressions", []string{"1:18: neither a stream nor a table is called Impressions | case-sensitive: write impressions"}},
+		{"SELECT rank + 1 AS next FROM impressions WHERE next > 1", []string{"1:48: next is a name of the select list | `where:`"}},
+		{"SELECT rank + FROM impresions JOIN devises d ON d.device_id = 1 AND", []string{"1:15: expected an expression, found FROM | ", "1:20: called impresions | impressions", "1:36: called devises | devices", "1:68: expected an expression | "}},
+		{"SELECT x.* FROM impressions i", []string{"1:8: neither a stream nor a table is called x here | there is i"}},
+		{"SELECT family FROM devices", []string{"1:20: FROM begins with the table devices | begin with a stream"}},
+		{"SELECT i.rank FROM impressions i JOIN impressions i ON i.rank = i.rank", []string{"1:39: two sources are called i | impressions AS i2"}},
+		{"SELECT i.rank, p.playback_id FROM impressions i LEFT JOIN devices d ON d.device_id = p.profile_id LEFT JOIN playbacks p ON p.profile_id = i.profile_id" + band, []string{"1:86: p is joined only later | "}},
+		{"SELECT i.rank, p.duration_ms AS rank, i.rank + 1, i.rank * 2 AS `a b`" + join, []string{"1:16: two columns of the result are called rank (the first at 1:8) | AS", "1:39: this expression has no name | AS name"}},
+		{"SELECT i.*, p.*" + join, []string{"1:13: two columns of the result are called profile_id | AS", "1:13: title_id | "}},
+		{"SELECT addr.town, addr.city.x, nums.a, addr.geo.lat FROM mixed", []string{"1:8: mixed.addr has no field town | there are city and geo", "1:19: city cannot have a field x: it is STRING | ROW", "1:32: mixed.nums cannot have a field a | "}},
+		// Types.
+		{"SELECT s + 1 AS a, i = s AS b FROM mixed WHERE i", []string{"1:10: + takes numbers | ", "1:22: cannot be compared | CAST", "1:48: WHERE takes a BOOLEAN, not INT | x <> 0"}},
+		{"SELECT CAST(i AS TINYINT) AS a, CAST(i AS DECIMAL(40)) AS b, CAST(i AS VARCHR) AS c, CAST(ts AS TIMESTAMP(9)) AS d FROM mixed", []string{
+			"1:18: type TINYINT is not run | SMALLINT", "1:51: DECIMAL has 1 to 38 digits, not 40 | ", "1:72: type VARCHR is not known | VARCHAR", "1:107: a TIMESTAMP has 0 to 6 fraction digits | "}},
+		{"SELECT INTERVAL '1' DAY AS a, NULL AS b FROM mixed", []string{"1:8: an INTERVAL cannot be a column | TIMESTAMPDIFF"}},
+		{"SELECT NULL AS b FROM mixed", []string{"1:8: column b has no type | CAST(NULL AS STRING)"}},
+		{"SELECT 9223372036854775808 AS a, 1e400 AS b, DATE '2023-02-29' AS c, TIMESTAMP '2024-01-01T00:00:00' AS d, X'0G' AS e FROM mixed", []string{
+			"1:8: more digits than a BIGINT | DECIMAL(38,0)", "1:34: 1e400 is beyond a DOUBLE | ", "1:46: not a DATE | ", "1:70: not a TIMESTAMP | a blank between", "1:108: not hexadecimal | X'0AFF'"}},
+		// Tables.
+		{"SELECT t.name FROM impressions i LEFT JOIN titles t ON t.title_id = i.title_id", []string{"1:34: the join with table titles leaves its key t.country open | whole key"}},
+		{"SELECT t.name FROM impressions i LEFT JOIN titles t ON t.name = i.impression_id", []string{"1:34: its key t.title_id and t.country open | "}},
+		{"SELECT d.family FROM impressions i LEFT JOIN devices d ON d.device_id > i.device_id", []string{"1:36: leaves its key d.device_id open | "}},
+		{"SELECT d.family FROM impressions i LEFT JOIN devices FOR SYSTEM_TIME AS OF i.shown_at AS d ON d.device_id = i.device_id", []string{"1:76: table devices has no versions | versions:"}},
+		{"SELECT c.plan FROM impressions i LEFT JOIN customers FOR SYSTEM_TIME AS OF i.rank AS c ON c.customer_id = i.profile_id", []string{"1:76: takes a TIMESTAMP, not INT | event time"}},
+		{"SELECT c.plan FROM impressions i LEFT JOIN customers FOR SYSTEM_TIME AS OF c.valid_from AS c ON c.customer_id = i.profile_id", []string{"1:76: c is joined only later | "}},
+		{"SELECT d.family FROM mixed m LEFT JOIN devices d ON d.device_id = m.d", []string{"1:65: DOUBLE cannot look up the key column d.device_id, which is INT | CAST(.. AS INT)"}},
+		// The text itself.
+		{`SELECT "rank" FROM impressions WHERE impression_id = "x"`, []string{"1:8: double quotes around rank | write `rank` for a column, 'rank' for a text", "1:54: double quotes around x | "}},
+		{"SELECT rank, FROM impressions", []string{"1:14: expected a column, found FROM | comma"}},
+		{"SELECT i.rank i.title_id FROM impressions i", []string{"1:16: expected FROM, found . | comma"}},
+		{"SELECT rank FORM impressions", []string{"1:18: expected FROM, found impressions | did you mean FROM instead of FORM"}},
+		{"SELECT 'abc FROM impressions", []string{"1:8: text without a closing quote | '", "1:29: FROM is missing | "}},
+		{"SELECT rank /* FROM impressions", []string{"1:13: comment without an end | */", "1:32: FROM is missing | "}},
+		{"SELECT 1a AS x, rank # 2 AS y FROM impressions", []string{"1:8: 1a is neither a number nor a name | suffix", "1:22: unexpected character '#' | ", "1:24: expected FROM, found 2 | comma"}},
+		{"SELECT select FROM impressions", []string{"1:8: expected an expression, found select | `select`"}},
+		{"SELECT rank AS from FROM impressions", []string{"1:16: FROM is a word of SQL and cannot be a bare name | `from`"}},
+		{"SELECT rank FROM impressions WHERE rank == 1 AND impression_id LIKE '🎬' AND rank <=> 2", []string{"1:41: == is not an operator | =", "1:82: <=> is not an operator here | IS NOT DISTINCT FROM"}},
+		{"SELECT rank::BIGINT AS a, (rank FROM impressions", []string{"1:12: :: is not an operator here | CAST(x AS type)", "1:33: expected ), found FROM | "}},
+		{"SELECT (ts - ts) DAY TO SECOND AS x, ROW(1, 2) AS y, ARRAY[1] AS z, (i, l) AS w FROM mixed", []string{
+			"1:18: a difference of times | TIMESTAMPDIFF(DAY", "1:38: ROW(..) is not run yet | fields", "1:54: ARRAY[..] is not run yet | elements", "1:69: a row (a, b) is not a value here | one by one"}},
+	} {
+		p, problems := Compile(c.query, testCatalog())
+		want(t, c.query, problems, c.want...)
+		if p != nil {
+			t.Errorf("%s: a plan in spite of problems", c.query)
+		}
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	query := "SELECT /*+ BROADCAST(c) */ c.plan\nFROM impressions i\nLEFT JOIN customers c ON c.customer_id = i.profile_id"
+	p, problems := Compile(query, testCatalog())
+	want(t, query, problems, "1:8: query hints /*+ .. */ are not used | leave", "3:11: table customers has versions, and the query does not say as of when: i.shown_at is meant | write customers FOR SYSTEM_TIME AS OF i.shown_at AS c")
+	if p == nil {
+		t.Fatal("warnings must not stop a query")
+	}
+	var l *Lookup
+	walk(p.Root, func(n Node) {
+		if x, ok := n.(*Lookup); ok {
+			l = x
+		}
+	})
+	if l.AsOf == nil || exprText(l.AsOf, 0) != "i.shown_at" {
+		t.Errorf("as of %v", l.AsOf)
+	}
+}
+
+func TestComparisonWithNull(t *testing.T) {
+	query := "SELECT rank FROM impressions WHERE rank = NULL OR NULL <> rank OR rank IS NOT DISTINCT FROM NULL"
+	p, problems := Compile(query, testCatalog())
+	want(t, query, problems, "1:41: = NULL is never TRUE | IS NULL", "1:56: <> NULL is never TRUE | ")
+	if p == nil {
+		t.Error("a warning must not stop a query")
+	}
+}
+
+func TestTables(t *testing.T) {
+	refs, problems := Tables(takeRate + " UNION ALL SELECT 1 FROM impressions JOIN `odd name` o ON TRUE")
+	if len(problems) > 0 || len(refs) != 5 || refs[0] != (Ref{"impressions", 5, 6}) || refs[1] != (Ref{"playbacks", 6, 11}) || refs[4].Name != "odd name" {
+		t.Errorf("%+v %s", refs, listed(problems))
+	}
+	refs, problems = Tables("SELECT a FROM s GROUP BY b")
+	if len(problems) != 1 || len(refs) != 1 {
+		t.Errorf("%+v %s", refs, listed(problems))
+	}
+}
+
+// Hostile texts end in a problem, not in a crash.
+func TestDeepNesting(t *testing.T) {
+	for _, text := range []string{
+		strings.Repeat("(", 30_000),
+		strings.Repeat("(", 30_000) + "1" + strings.Repeat(")", 30_000),
+		strings.Repeat("NOT ", 30_000) + "TRUE", strings.Repeat("- ", 30_000) + "1",
+		strings.Repeat("CASE WHEN ", 30_000), strings.Repeat("ABS(", 30_000), strings.Repeat("i[", 30_000), strings.Repeat("CAST(i AS ", 10) + strings.Repeat("ARRAY<", 30_000),
+		"1" + strings.Repeat(" + 1", 30_000), "TRUE" + strings.Repeat(" AND TRUE", 30_000), "i" + strings.Repeat(" IS NULL", 30_000),
+		"i" + strings.Repeat("[1]", 10_000), "i IN (" + strings.Repeat("1, ", 20_000), strings.Repeat("1 ", 60_000), strings.Repeat("x.", 30_000),
+	} {
+		_, problems := Compile("SELECT "+text+" AS x FROM mixed", testCatalog())
+		if len(problems) == 0 {
+			t.Errorf("%.40s.. is taken", text)
+		}
+		if _, problems = BindExpr(text, testCatalog().Streams["mixed"].Fields); len(problems) == 0 {
+			t.Errorf("%.40s.. is taken as a condition", text)
+		}
+		Compile(strings.Repeat("(", 30_000)+"SELECT", testCatalog())
+	}
+	long := "i = 0" + strings.Repeat(" OR i = 1", 4_900)
+	if _, problems := BindExpr(long, testCatalog().Streams["mixed"].Fields); len(problems) > 0 {
+		t.Errorf("a long OR: %s", listed(problems))
+	}
+}
+
+func TestNearest(t *testing.T) {
+	names := []string{"impression_id", "profile_id", "Country", "rank"}
+	for name, want := range map[string]string{"impresion_id": "impression_id", "profil_id": "profile_id", "country": "Country", "rnak": "rank", "x": "", "zzzzzz": "", "ranks": "rank"} {
+		if got := nearest(name, names); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
