@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockstep-data/lockstep/replay/pipeline"
 	"github.com/lockstep-data/lockstep/schema"
 	"github.com/lockstep-data/lockstep/validate"
 )
@@ -24,6 +25,11 @@ type validateOptions struct {
 	left, right       string
 	leftName          string
 	rightName         string
+	batchPlace        string
+	idealPlace        string
+	outputName        string
+	lakeSince         string
+	lakeUntil         string
 	key               []string
 	noKey             bool
 	matchDuplicates   bool
@@ -68,10 +74,14 @@ are a verdict of their own. With a pipeline FILE its validate: section gives key
 			return exactly(2, "takes two sides, and a pipeline file before them if there is one")(c, args)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 3 {
-				o.file, args = args[0], args[1:]
+			switch {
+			case len(args) == 3:
+				o.file, o.left, o.right = args[0], args[1], args[2]
+			case isPipelineFile(args[0]):
+				o.file, o.left = args[0], args[1]
+			default:
+				o.left, o.right = args[0], args[1]
 			}
-			o.left, o.right = args[0], args[1]
 			return o.run(c)
 		},
 	}
@@ -99,6 +109,11 @@ are a verdict of their own. With a pipeline FILE its validate: section gives key
 	f.StringVar(&o.format, "format", "text", "text, json, markdown, junit or html")
 	f.BoolVar(&o.all, "all", false, "list every column, not only those that differ")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress")
+	f.StringVar(&o.batchPlace, "batch", "", "with FILE and one side S: the batch B (default: it is run over the lake)")
+	f.StringVar(&o.idealPlace, "ideal", "", "with FILE and one side S: B*, what a correct stream must give (default: it is run over the lake)")
+	f.StringVar(&o.outputName, "output", "", "with FILE and one side S: which of the pipeline's outputs it is")
+	f.StringVar(&o.lakeSince, "lake-since", "", "with FILE and one side S: earliest event time that is read of the lake")
+	f.StringVar(&o.lakeUntil, "lake-until", "", "with FILE and one side S: event time before which the lake is read")
 	f.StringVar(&o.leftName, "left-name", "", "what reports call the left side")
 	f.StringVar(&o.rightName, "right-name", "", "what reports call the right side")
 	return c
@@ -128,8 +143,9 @@ var errInterrupted = errors.New("interrupted")
 
 func (o *validateOptions) judge(ctx context.Context) error {
 	opts, err := o.options()
+	var checked *pipeline.Checked
 	if err == nil && o.file != "" {
-		err = o.fromFile(ctx, &opts)
+		checked, err = o.fromFile(ctx, &opts)
 		if code := exitCode(0); errors.As(err, &code) {
 			return err // its problems are on stderr
 		}
@@ -143,6 +159,15 @@ func (o *validateOptions) judge(ctx context.Context) error {
 	}
 	// The heap is large arrays without pointers: collecting often costs little and keeps the peak near what is held.
 	defer debug.SetGCPercent(debug.SetGCPercent(25))
+	if checked != nil && o.right == "" {
+		if err := o.triangulate(ctx, opts, checked, fail); err != nil {
+			if code := exitCode(0); errors.As(err, &code) {
+				return err
+			}
+			return o.fail(err)
+		}
+		return nil
+	}
 	show := newProgress(o.world, "validate", o.quiet)
 	defer show.Done()
 	opts.Progress = o.progress(show)
@@ -216,10 +241,10 @@ func (o *validateOptions) options() (validate.Options, error) {
 }
 
 // fromFile takes what flags leave open from the pipeline file's validate: section.
-func (o *validateOptions) fromFile(ctx context.Context, opts *validate.Options) error {
+func (o *validateOptions) fromFile(ctx context.Context, opts *validate.Options) (*pipeline.Checked, error) {
 	checked, err := o.world.loadPipeline(ctx, o.file)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	v := checked.Pipeline.Validate
 	if len(opts.Key) == 0 && !opts.NoKey {
@@ -276,11 +301,16 @@ func (o *validateOptions) fromFile(ctx context.Context, opts *validate.Options) 
 		}
 		tol, err := validate.ParseTolerance(t.Column + "=" + strings.Join(words, ","))
 		if err != nil {
-			return fmt.Errorf("%s: %w", o.file, err)
+			return nil, fmt.Errorf("%s: %w", o.file, err)
 		}
 		opts.Tolerances = append(opts.Tolerances, tol)
 	}
-	return nil
+	return checked, nil
+}
+
+// isPipelineFile says whether an argument is a pipeline file and no side.
+func isPipelineFile(path string) bool {
+	return strings.HasSuffix(path, ".yaml") || strings.HasSuffix(path, ".yml")
 }
 
 // progress shows both passes.

@@ -30,8 +30,9 @@ type jury struct {
 // causeCount is what became of one cause.
 type causeCount struct {
 	Count
-	seen map[int]map[suspicion]int64 // by column: cells that each suspicion explains
-	keys []json.RawMessage
+	seen  map[int]map[suspicion]int64 // by column: cells that each suspicion explains
+	notes []string                    // what a caller knew of the first
+	keys  []json.RawMessage
 }
 
 func newJury(r *run, cols []int) *jury {
@@ -236,7 +237,7 @@ func (j *jury) decide(ctx context.Context, s *sorter, out *reportFiles) error {
 				return nil
 			}
 		}
-		rowCause := unexplained
+		rowCause, rowNote := unexplained, ""
 		switch kind {
 		case duplicated:
 			rowCause = causeConflict
@@ -245,7 +246,12 @@ func (j *jury) decide(ctx context.Context, s *sorter, out *reportFiles) error {
 			}
 			j.blame(rowCause, g.n[0]+g.n[1], 0, g.key)
 		case onlyLeft, onlyRight:
-			j.rest.Rows += g.n[0] + g.n[1]
+			if known := j.ask(kind, g.key); known.Cause != "" {
+				rowCause, rowNote = known.Cause, known.Evidence
+				j.blame(rowCause, g.n[0]+g.n[1], 0, g.key).note(rowNote)
+			} else {
+				j.rest.Rows += g.n[0] + g.n[1]
+			}
 		case nullKey:
 			j.rest.Rows += g.n[0] + g.n[1]
 		case pairClass:
@@ -261,10 +267,14 @@ func (j *jury) decide(ctx context.Context, s *sorter, out *reportFiles) error {
 		}
 		if p.class != "within" || kind != pairClass {
 			if len(j.examples[kind]) < j.r.opts.Examples {
-				j.examples[kind] = append(j.examples[kind], j.example(kind, g, &p))
+				e := j.example(kind, g, &p)
+				if kind == onlyLeft || kind == onlyRight || kind == duplicated {
+					e.Cause, e.Evidence = rowCause, rowNote
+				}
+				j.examples[kind] = append(j.examples[kind], e)
 			}
 		}
-		return out.group(j, kind, g, &p, rowCause)
+		return out.group(j, kind, g, &p, rowCause, rowNote)
 	})
 }
 
@@ -286,6 +296,7 @@ func (j *jury) blame(cause string, rows, cells int64, key []byte) *causeCount {
 // blameCells finds the cause of each cell of a pair that differs; a row counts once for each of its causes.
 func (j *jury) blameCells(p *pair) {
 	counted := map[string]bool{}
+	known := j.askCells(p)
 	for i := range p.cells {
 		c := &p.cells[i]
 		p.causes = append(p.causes, cellCause{})
@@ -293,6 +304,19 @@ func (j *jury) blameCells(p *pair) {
 			continue
 		}
 		s := j.suspects[c.col]
+		if known != nil && known[i].Cause != "" {
+			n := j.causes[known[i].Cause]
+			if n == nil || !counted[known[i].Cause] {
+				n = j.blame(known[i].Cause, 1, 1, p.key)
+				n.note(known[i].Evidence)
+			} else {
+				n.Cells++
+			}
+			counted[known[i].Cause] = true
+			p.causes[i] = cellCause{cause: known[i].Cause, note: known[i].Evidence}
+			n.saw(c.col, suspicion{cause: known[i].Cause})
+			continue
+		}
 		cause, why := unexplained, suspicion{}
 		var around []suspicion
 		for _, x := range s.found {
@@ -312,7 +336,7 @@ func (j *jury) blameCells(p *pair) {
 				break
 			}
 		}
-		p.causes[i] = cellCause{cause, why}
+		p.causes[i] = cellCause{cause: cause, why: why}
 		row := int64(0)
 		if !counted[cause] {
 			counted[cause] = true
@@ -330,10 +354,7 @@ func (j *jury) blameCells(p *pair) {
 			n = j.causes[cause]
 			n.Cells++
 		}
-		if n.seen[c.col] == nil {
-			n.seen[c.col] = map[suspicion]int64{}
-		}
-		n.seen[c.col][why]++
+		n.saw(c.col, why)
 	}
 }
 
@@ -341,6 +362,7 @@ func (j *jury) blameCells(p *pair) {
 type cellCause struct {
 	cause string
 	why   suspicion
+	note  string // what a caller knew; else why says it
 }
 
 // verdicts lists the causes, the one with most rows first.
@@ -360,6 +382,9 @@ func (j *jury) verdicts() []Cause {
 			}
 			var ls []line
 			for why, n := range c.seen[i] {
+				if c.notes != nil {
+					continue
+				}
 				ls = append(ls, line{j.suspects[i].evidence(why, j.r.cols[i].name, j.r.cols), n})
 			}
 			sort.Slice(ls, func(a, b int) bool { return ls[a].n > ls[b].n || ls[a].n == ls[b].n && ls[a].text < ls[b].text })
@@ -371,8 +396,11 @@ func (j *jury) verdicts() []Cause {
 		case causeDuplicate:
 			lines = append(lines, "the rows of a key are all the same")
 		case causeConflict:
-			lines = append(lines, "the rows of a key differ among themselves")
+			if c.notes == nil {
+				lines = append(lines, "the rows of a key differ among themselves")
+			}
 		}
+		lines = append(lines, c.notes...)
 		x.Evidence = strings.Join(lines, "; ")
 		out = append(out, x)
 	}
@@ -398,7 +426,10 @@ func (j *jury) example(kind class, g *group, p *pair) Example {
 		if c.within {
 			cell.Class = "within"
 		} else if i < len(p.causes) {
-			cell.Cause = p.causes[i].cause
+			cell.Cause, cell.Evidence = p.causes[i].cause, p.causes[i].note
+			if why := p.causes[i].why; why.cause != "" {
+				cell.Evidence = j.suspects[c.col].evidence(why, col.name, j.r.cols)
+			}
 		}
 		e.Cells = append(e.Cells, cell)
 	}

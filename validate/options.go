@@ -45,6 +45,10 @@ type Options struct {
 	// Env gives S3's endpoint, region and credentials under the usual names.
 	Env map[string]string
 
+	// Known, when set, is asked about every difference before the values are looked at; see Difference. It is
+	// called from one goroutine, in the order of keys.
+	Known func(Difference) Known
+
 	// Examples is how many rows of each class the result shows, 5 by default.
 	Examples int
 	// Out, when set, is the folder for the report's files.

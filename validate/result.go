@@ -111,7 +111,10 @@ type Example struct {
 	Key   json.RawMessage `json:"key"`
 	Left  int64           `json:"left"`  // rows of this key on the left
 	Right int64           `json:"right"` // and on the right
-	Cells []Cell          `json:"cells"`
+	// Cause and Evidence are those of rows that are no pair.
+	Cause    string `json:"cause,omitempty"`
+	Evidence string `json:"evidence,omitempty"`
+	Cells    []Cell `json:"cells"`
 }
 
 // Cell is one pair of values that differ.
@@ -121,6 +124,8 @@ type Cell struct {
 	Right  json.RawMessage `json:"right"`
 	Class  string          `json:"class"` // different or within
 	Cause  string          `json:"cause,omitempty"`
+	// Evidence is what shows the cause.
+	Evidence string `json:"evidence,omitempty"`
 
 	left, right string // as people read them
 }
