@@ -27,12 +27,13 @@ import (
 // that B* alone has shares a row of a stream with one of B that was; or a late row was the first copy of an event.
 type blame struct {
 	t              *triangle
-	defects, price map[string]bool
+	defects, price map[string]string // how the keys differ
 	batch, ideal   traceIndex
 	late           map[logPlace]asideRow
 	lateByID       map[string][]asideRow
 	named, unnamed int64
 	lookups        *lookupTables
+	windows        *windows
 }
 
 // traceIndex is where the rows of the keys that differ came from.
@@ -42,14 +43,14 @@ type traceIndex struct {
 }
 
 func newBlame(t *triangle) *blame {
-	return &blame{t: t, defects: map[string]bool{}, price: map[string]bool{}, late: map[logPlace]asideRow{}, lateByID: map[string][]asideRow{},
+	return &blame{t: t, defects: map[string]string{}, price: map[string]string{}, late: map[logPlace]asideRow{}, lateByID: map[string][]asideRow{},
 		lookups: &lookupTables{t: t}}
 }
 
 // collect notes the keys that differ.
-func (b *blame) collect(keys map[string]bool) func(validate.Difference) validate.Known {
+func (b *blame) collect(keys map[string]string) func(validate.Difference) validate.Known {
 	return func(d validate.Difference) validate.Known {
-		keys[stableKey(d.Key)] = true
+		keys[stableKey(d.Key)] = d.Class
 		return validate.Known{}
 	}
 }
@@ -75,8 +76,11 @@ func (b *blame) read(ctx context.Context) error {
 	if b.batch, err = b.index(ctx, "batch"); err != nil {
 		return err
 	}
-	b.ideal, err = b.index(ctx, "ideal")
-	return err
+	if b.ideal, err = b.index(ctx, "ideal"); err != nil || len(b.defects) == 0 {
+		return err
+	}
+	b.windows = b.newWindows()
+	return b.windows.find(ctx, b.defects)
 }
 
 func (b *blame) index(ctx context.Context, which string) (traceIndex, error) {
@@ -84,7 +88,7 @@ func (b *blame) index(ctx context.Context, which string) (traceIndex, error) {
 	if len(b.defects)+len(b.price) == 0 {
 		return x, nil
 	}
-	return x, b.t.world.rows(ctx, filepath.Join(b.t.tmp, which, "rows"), func(rec arrow.Record) error {
+	return x, b.t.world.rows(ctx, b.t.ownPlace(which), func(rec arrow.Record) error {
 		keys, err := validate.Keys(rec, b.t.opts.Key)
 		if err != nil {
 			return err
@@ -92,7 +96,7 @@ func (b *blame) index(ctx context.Context, which string) (traceIndex, error) {
 		from := b.t.trace.origins(rec)
 		for i, k := range keys {
 			key := stableKey(k)
-			if !b.defects[key] && !b.price[key] {
+			if b.defects[key] == "" && b.price[key] == "" {
 				continue
 			}
 			o := from(i)
@@ -193,8 +197,7 @@ func (b *blame) lateness(key string, first bool) validate.Known {
 }
 
 func (t *triangle) lateText(r asideRow) string {
-	s := fmt.Sprintf("%s of %s", r.logPlace, utcText(r.time))
-	return s + fmt.Sprintf(" came %s too late", time.Duration(r.lateness)*time.Microsecond)
+	return fmt.Sprintf("%s of %s came %s too late", r.logPlace, utcText(r.time), micros(r.lateness))
 }
 
 // utcText is a time as people write it.
@@ -208,10 +211,11 @@ func utcText(us int64) string {
 // ofTotal explains S against B: by the defect where there is one, else by late rows.
 func (b *blame) ofTotal(d validate.Difference) validate.Known {
 	key := stableKey(d.Key)
-	if b.defects[key] {
+	// Where S and B* both have the row, its being there or not is the price alone.
+	if class := b.defects[key]; class != "" && (class != "changed" || d.Class == "changed") {
 		return b.ofDefect(d)
 	}
-	if b.price[key] {
+	if b.price[key] != "" {
 		return b.lateness(key, d.Cell == 0)
 	}
 	return validate.Known{}
@@ -221,16 +225,50 @@ func (b *blame) ofTotal(d validate.Difference) validate.Known {
 func (b *blame) ofDefect(d validate.Difference) validate.Known {
 	key := stableKey(d.Key)
 	for _, o := range b.ideal.byKey[key] {
-		for _, in := range o.inputs {
-			if a, ok := b.t.aside[in.logPlace]; ok {
-				return validate.Known{Cause: asideCause(a.folder), Evidence: fmt.Sprintf("S set %s aside in %s: %s", in.logPlace, a.folder, a.reason)}
-			}
+		if known := b.asideOf(o); known.Cause != "" {
+			return known
 		}
 	}
 	if d.Class == "changed" {
 		return b.lookups.explain(b.ideal.byKey[key], d)
 	}
-	return b.neighbour(key)
+	if note := b.windows.notes[key]; note != "" {
+		return validate.Known{Cause: validate.JoinWindow, Evidence: note}
+	}
+	return b.inStead(key)
+}
+
+// inStead explains a row that S has because another row of B*, made of the same row of the query's first stream, is
+// lacking: of that one, S set a row aside.
+func (b *blame) inStead(key string) validate.Known {
+	w := b.windows
+	first, ok := w.part(decodeKey(key), 0)
+	if !ok || b.defects[key] != "only_left" {
+		return validate.Known{}
+	}
+	if w.asideByFirst == nil {
+		w.asideByFirst = map[string]validate.Known{}
+		for k, class := range b.defects {
+			if f, ok := w.part(decodeKey(k), 0); ok && class == "only_right" {
+				for _, o := range b.ideal.byKey[k] {
+					if known := b.asideOf(o); known.Cause != "" {
+						w.asideByFirst[f] = known
+					}
+				}
+			}
+		}
+	}
+	return w.asideByFirst[first]
+}
+
+// asideOf says which row of a result's row S set aside.
+func (b *blame) asideOf(o origin) validate.Known {
+	for _, in := range o.inputs {
+		if a, ok := b.t.aside[in.logPlace]; ok {
+			return validate.Known{Cause: asideCause(a.folder), Evidence: fmt.Sprintf("S set %s aside in %s: %s", in.logPlace, a.folder, a.reason)}
+		}
+	}
+	return validate.Known{}
 }
 
 func asideCause(folder string) string {
@@ -241,25 +279,6 @@ func asideCause(folder string) string {
 		return validate.ConflictingDuplicate
 	}
 	return validate.DroppedByPolicy
-}
-
-// neighbour explains a row that S has instead of one of B* that shares a row of a stream: of that one a row was set
-// aside, or its partner lies at the edge of the window.
-func (b *blame) neighbour(key string) validate.Known {
-	for _, o := range b.ideal.byKey[key] {
-		for _, in := range o.inputs {
-			for _, k := range b.ideal.byRow[in.logPlace] {
-				for _, other := range b.ideal.byKey[k] {
-					for _, x := range other.inputs {
-						if a, ok := b.t.aside[x.logPlace]; ok {
-							return validate.Known{Cause: asideCause(a.folder), Evidence: fmt.Sprintf("S set %s aside in %s: %s", x.logPlace, a.folder, a.reason)}
-						}
-					}
-				}
-			}
-		}
-	}
-	return validate.Known{}
 }
 
 // setAside reads a side output, with the row's time and the columns of its id; a folder that is not there has no rows.

@@ -75,7 +75,7 @@ func (l *lookupTables) explain(from []origin, d validate.Difference) validate.Kn
 	}
 	look := from[0].lookups[at.Number]
 	x := l.open(look.table)
-	if x == nil || !look.found {
+	if x == nil {
 		return validate.Known{}
 	}
 	missing := true
@@ -100,14 +100,18 @@ func (l *lookupTables) explain(from []origin, d validate.Difference) validate.Kn
 	}
 	name := fmt.Sprintf("%s %s", look.table, look.key)
 	switch {
-	case missing:
+	case missing && look.found:
 		return validate.Known{Cause: validate.LookupMissing, Evidence: fmt.Sprintf("S has no row of %s; there is one%s", name, since(look.version))}
 	case len(fits) > 0 && x.in.Versions >= 0:
 		version, err := joinedText(x.in.Record.NewSlice(int64(fits[0]), int64(fits[0])+1), []string{x.in.Record.ColumnName(x.in.Versions)})
 		if err != nil || version.ValueStr(0) == look.version {
 			return validate.Known{}
 		}
-		return validate.Known{Cause: validate.LookupVersion, Evidence: fmt.Sprintf("S has %s%s; the version that held is that%s", name, since(version.ValueStr(0)), since(look.version))}
+		held := "the version that held is that" + since(look.version)
+		if !look.found {
+			held = "no version of it held yet"
+		}
+		return validate.Known{Cause: validate.LookupVersion, Evidence: fmt.Sprintf("S has %s%s; %s", name, since(version.ValueStr(0)), held)}
 	}
 	return validate.Known{}
 }

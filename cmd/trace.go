@@ -87,7 +87,7 @@ func (t *trace) columns() []string {
 		}
 	}
 	for n := range t.Tables {
-		for _, name := range []string{sql.TraceTable, sql.TraceKey, sql.TraceVersion} {
+		for _, name := range []string{sql.TraceTable, sql.TraceKey, sql.TraceFound, sql.TraceVersion} {
 			out = append(out, fmt.Sprintf(name, n))
 		}
 	}
@@ -207,6 +207,7 @@ type origin struct {
 
 type originInput struct {
 	logPlace
+	slot int // the number of its source in the query
 	time int64
 	id   string // "" where a stream has none, or a part of it is NULL
 }
@@ -258,7 +259,7 @@ func (t *trace) origins(rec arrow.Record) func(row int) origin {
 			if off.IsNull(row) {
 				continue
 			}
-			in := originInput{logPlace: logPlace{stream: text(col(sql.TraceStream, n), row), partition: col(sql.TracePartition, n).(*array.Int32).Value(row), offset: off.Value(row)},
+			in := originInput{slot: n, logPlace: logPlace{stream: text(col(sql.TraceStream, n), row), partition: col(sql.TracePartition, n).(*array.Int32).Value(row), offset: off.Value(row)},
 				id: text(col(sql.TraceID, n), row)}
 			if at := col(sql.TraceTime, n).(*array.Timestamp); at.IsValid(row) {
 				in.time = int64(at.Value(row))
@@ -266,9 +267,9 @@ func (t *trace) origins(rec arrow.Record) func(row int) origin {
 			o.inputs = append(o.inputs, in)
 		}
 		for n := range t.Tables {
-			name, key := col(sql.TraceTable, n), col(sql.TraceKey, n)
-			if name.IsValid(row) {
-				o.lookups = append(o.lookups, originLookup{text(name, row), text(key, row), text(col(sql.TraceVersion, n), row), key.IsValid(row)})
+			if name := col(sql.TraceTable, n); name.IsValid(row) {
+				found := col(sql.TraceFound, n).(*array.Boolean).Value(row)
+				o.lookups = append(o.lookups, originLookup{text(name, row), text(col(sql.TraceKey, n), row), text(col(sql.TraceVersion, n), row), found})
 			}
 		}
 		return o

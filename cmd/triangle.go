@@ -29,7 +29,6 @@ type triangle struct {
 	tmp     string
 	s       validate.Input
 	base    string // S's run, "" when it is no folder of ours
-	ours    bool   // B and B* are those that were run here
 	batch   validate.Input
 	ideal   validate.Input
 	aside   map[logPlace]aside // what S itself set aside
@@ -142,10 +141,9 @@ func (t *triangle) sides(ctx context.Context, p *pipeline.Pipeline) error {
 	if err := t.readAside(ctx, manifest); err != nil {
 		return err
 	}
-	t.ours = t.batchPlace == "" && t.idealPlace == ""
 	mine := func(given, own, name string) validate.Input {
 		if given == "" {
-			return validate.Input{Path: filepath.Join(t.tmp, own, "rows"), Name: name}
+			return validate.Input{Path: t.ownPlace(own), Name: name}
 		}
 		given = strings.TrimRight(given, "/")
 		if _, err := lake.ReadManifest(ctx, given, w.env); err == nil {
@@ -156,6 +154,9 @@ func (t *triangle) sides(ctx context.Context, p *pipeline.Pipeline) error {
 	t.batch, t.ideal = mine(t.batchPlace, "batch", "B"), mine(t.idealPlace, "ideal", "B*")
 	return nil
 }
+
+// ownPlace is where the rows lie that were run here.
+func (t *triangle) ownPlace(which string) string { return filepath.Join(t.tmp, which, "rows") }
 
 // chooseOutput is the output that S is: the one named, the one whose folder S is, or the one that holds every row.
 func (t *triangle) chooseOutput(p *pipeline.Pipeline, folder string) (string, error) {
@@ -290,6 +291,9 @@ func (t *triangle) lateStreams() []lateStream {
 				d := s.Disorder
 				if k > 0 {
 					d += time.Duration(by[k-1]) * time.Microsecond
+				}
+				if d > time.Second { // nobody writes microseconds into a pipeline file
+					d = (d + time.Second - 1).Truncate(time.Second)
 				}
 				rest, _ := slices.BinarySearch(by, (d-s.Disorder).Microseconds()+1)
 				p := latePoint{d.String(), int64(n - rest)}

@@ -25,6 +25,7 @@ const (
 	TraceID        = "_in%d_id"
 	TraceTable     = "_look%d_table"
 	TraceKey       = "_look%d_key"
+	TraceFound     = "_look%d_found"
 	TraceVersion   = "_look%d_version"
 )
 
@@ -88,9 +89,10 @@ func Trace(text string, cat Catalog, opts TraceOptions) (*Traced, []Problem) {
 			add(TraceID, n, id, text8)
 			n++
 		}
-		look := func(name, key, version expression) {
+		look := func(name, key, found, version expression) {
 			add(TraceTable, m, name, text8)
 			add(TraceKey, m, key, text8)
+			add(TraceFound, m, found, schema.Type{Kind: schema.Boolean})
 			add(TraceVersion, m, version, text8)
 			m++
 		}
@@ -105,13 +107,19 @@ func Trace(text string, cat Catalog, opts TraceOptions) (*Traced, []Problem) {
 			if rel.Versions != "" {
 				version = of(rel.Versions)
 			}
-			look(textLit{Value: t.Name}, joinedText(of, rel.Key), version)
+			asked := func(column string) expression {
+				if x := s.askedFor(t, column); x != nil {
+					return x
+				}
+				return of(column)
+			}
+			look(textLit{Value: t.Name}, joinedText(asked, rel.Key), isTest{What: "IS NOT NULL", X: of(rel.Key[0])}, version)
 		}
 		for n < streams {
 			place(nil, nil, nil, nil, nil)
 		}
 		for m < tables {
-			look(nil, nil, nil)
+			look(nil, nil, nil, nil)
 		}
 	}
 	w := &printer{}
@@ -160,6 +168,30 @@ func (s *selectStmt) sources() []*tableRef {
 		out = append(out, j.Table)
 	}
 	return out
+}
+
+// askedFor is what a key column of a table is looked up by: x of ON t.column = x.
+func (s *selectStmt) askedFor(t *tableRef, column string) expression {
+	is := func(x expression) bool {
+		ref, ok := x.(columnRef)
+		return ok && len(ref.Parts) == 2 && ref.Parts[0] == t.Alias && ref.Parts[1] == column
+	}
+	for _, j := range s.Joins {
+		if j.Table != t {
+			continue
+		}
+		for _, x := range flatten("AND", j.On) {
+			if eq, ok := x.(binary); ok && eq.Op == "=" {
+				switch {
+				case is(eq.L):
+					return eq.R
+				case is(eq.R):
+					return eq.L
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // spellOut writes the columns for which * stands, without those of the places.
