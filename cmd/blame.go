@@ -332,8 +332,23 @@ func (w *world) setAside(ctx context.Context, place, stream, partition, offset s
 	return err
 }
 
-// joinedText is the columns' text with a bar between, as a trace has ids and keys: NULL where a part is, nil without
-// columns.
+// joinedTexts is the columns' text with a bar between, as a trace has ids and keys: "" where a part is NULL, nil
+// without columns.
+func joinedTexts(rec arrow.Record, columns []string) ([]string, error) {
+	a, err := joinedText(rec, columns)
+	if a == nil || err != nil {
+		return nil, err
+	}
+	out := make([]string, a.Len())
+	for i := range out {
+		if a.IsValid(i) {
+			out[i] = a.ValueStr(i)
+		}
+	}
+	return out, nil
+}
+
+// joinedText is the same as an array.
 func joinedText(rec arrow.Record, columns []string) (arrow.Array, error) {
 	if len(columns) == 0 {
 		return nil, nil

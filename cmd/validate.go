@@ -246,6 +246,11 @@ func (o *validateOptions) fromFile(ctx context.Context, opts *validate.Options) 
 	if err != nil {
 		return nil, err
 	}
+	return checked, o.takeFile(checked, opts)
+}
+
+// takeFile is fromFile for a file that was read.
+func (o *validateOptions) takeFile(checked *pipeline.Checked, opts *validate.Options) error {
 	v := checked.Pipeline.Validate
 	if len(opts.Key) == 0 && !opts.NoKey {
 		opts.Key = v.Key
@@ -301,11 +306,11 @@ func (o *validateOptions) fromFile(ctx context.Context, opts *validate.Options) 
 		}
 		tol, err := validate.ParseTolerance(t.Column + "=" + strings.Join(words, ","))
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", o.file, err)
+			return fmt.Errorf("%s: %w", o.file, err)
 		}
 		opts.Tolerances = append(opts.Tolerances, tol)
 	}
-	return checked, nil
+	return nil
 }
 
 // isPipelineFile says whether an argument is a pipeline file and no side.
