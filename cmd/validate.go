@@ -48,6 +48,7 @@ type validateOptions struct {
 	memory            string
 	parallelism       int
 	examples          int
+	patterns          bool
 	out               string
 	format            string
 	all               bool
@@ -105,6 +106,7 @@ are a verdict of their own. With a pipeline FILE its validate: section gives key
 	f.StringVar(&o.memory, "memory", "1GiB", "memory for rows; beyond it goes to disk (least: 16MiB)")
 	f.IntVar(&o.parallelism, "parallelism", 0, "readers (default: processors)")
 	f.IntVar(&o.examples, "examples", 5, "examples of each class")
+	f.BoolVar(&o.patterns, "patterns", false, "say which values the rows that differ have more often than others, and when they are (always with --out)")
 	f.StringVar(&o.out, "out", "", "folder for the report's files")
 	f.StringVar(&o.format, "format", "text", "text, json, markdown, junit or html")
 	f.BoolVar(&o.all, "all", false, "list every column, not only those that differ")
@@ -202,6 +204,7 @@ func (o *validateOptions) options() (validate.Options, error) {
 		Key:   o.key, NoKey: o.noKey, MatchDuplicates: o.matchDuplicates, Columns: o.columns, Exclude: o.exclude,
 		Where: o.where, Time: o.time, Since: o.since, Until: o.until, Settle: o.settle,
 		AllowUncomparable: o.allowUncomparable, Paranoid: o.paranoid, Parallelism: o.parallelism, Examples: o.examples,
+		Patterns: o.patterns || o.out != "" || o.format == "html", Page: o.format == "html",
 		Out: o.out, TempDir: w.env["TMPDIR"], Env: w.env,
 	}
 	if o.left == "-" && o.right == "-" {

@@ -25,6 +25,9 @@ type jury struct {
 	some     bool
 	causes   map[string]*causeCount
 	rest     Count
+	ifs      []*distances // by column of the plan
+	patterns *patterns
+	page     pageExamples
 }
 
 // causeCount is what became of one cause.
@@ -41,6 +44,7 @@ func newJury(r *run, cols []int) *jury {
 	for i := range r.cols {
 		j.stats = append(j.stats, newColumnStats(&r.cols[i].common))
 		j.suspects = append(j.suspects, newSuspect(&r.cols[i].common))
+		j.ifs = append(j.ifs, &distances{c: &r.cols[i].common})
 	}
 	return j
 }
@@ -158,6 +162,7 @@ func (j *jury) hearCells(p *pair, l, r record) {
 		}
 		s := j.suspects[c.col]
 		s.hear(c.l, c.r)
+		j.ifs[c.col].add(c.l, c.r)
 		for _, x := range j.context(p, i) {
 			s.count(x)
 			if x.cause == causeShifted && len(s.shifts) < manyShifts {
@@ -221,6 +226,7 @@ func (j *jury) decide(ctx context.Context, s *sorter, out *reportFiles) error {
 		s.believe(pairs, pairs-st.within-st.different)
 	}
 	j.causes, j.some = map[string]*causeCount{}, false
+	j.patterns = newPatterns(j)
 	var p pair
 	return groups(ctx, s, out.overflow(j), func(g *group) error {
 		kind := j.r.classify(g)
@@ -266,12 +272,23 @@ func (j *jury) decide(ctx context.Context, s *sorter, out *reportFiles) error {
 			}
 		}
 		if p.class != "within" || kind != pairClass {
-			if len(j.examples[kind]) < j.r.opts.Examples {
+			for side := range g.rows {
+				if len(g.rows[side]) > 0 && (side == 0 || len(g.rows[0]) == 0) && (kind == pairClass || kind == onlyLeft || kind == onlyRight) {
+					j.patterns.see(j, side, g.key, g.rows[side][0].cells(), max(g.n[side], 1))
+				}
+			}
+			if kind == pairClass {
+				rowCause = p.cause()
+			}
+			if room := len(j.examples[kind]) < j.r.opts.Examples; room || j.page.wants(j, kind, rowCause) {
 				e := j.example(kind, g, &p)
 				if kind == onlyLeft || kind == onlyRight || kind == duplicated {
 					e.Cause, e.Evidence = rowCause, rowNote
 				}
-				j.examples[kind] = append(j.examples[kind], e)
+				if room {
+					j.examples[kind] = append(j.examples[kind], e)
+				}
+				j.page.add(j, e, kind, rowCause)
 			}
 		}
 		return out.group(j, kind, g, &p, rowCause, rowNote)
@@ -467,7 +484,7 @@ func (r *run) conclude(ctx context.Context, s *sorter, j *jury) (*Result, error)
 	if err := j.decide(ctx, s, files); err != nil {
 		return nil, err
 	}
-	res := &Result{Version: 1, Rows: j.rows, Causes: []Cause{}, Schema: r.schema, Uncomparable: r.refused, Examples: []Example{}, Key: []string{}}
+	res := &Result{Version: 1, Rows: j.rows, Causes: []Cause{}, Schema: r.schema, Uncomparable: r.refused, Examples: []Example{}, Key: []string{}, Patterns: []Pattern{}, WhatIf: []WhatIf{}}
 	if res.Schema == nil {
 		res.Schema = []Finding{}
 	}
@@ -486,6 +503,11 @@ func (r *run) conclude(ctx context.Context, s *sorter, j *jury) (*Result, error)
 	}
 	for _, e := range j.examples {
 		res.Examples = append(res.Examples, e...)
+	}
+	res.page = j.page.rows
+	j.whatIfs(res)
+	if err := j.patterns.finish(ctx, res); err != nil {
+		return nil, err
 	}
 	if r.end != nil {
 		raw := appendSecNanos(nil, r.end.sec, seconds)

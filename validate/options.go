@@ -51,6 +51,11 @@ type Options struct {
 
 	// Examples is how many rows of each class the result shows, 5 by default.
 	Examples int
+	// Patterns asks for the values that differing rows have more often than others, and for a timeline; it reads
+	// some columns of the left side once more.
+	Patterns bool
+	// Page asks for as many examples as WriteHTML can show; always so with Out.
+	Page bool
 	// Out, when set, is the folder for the report's files.
 	Out string
 	// Progress is called now and then, from one goroutine at a time.

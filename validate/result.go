@@ -27,8 +27,16 @@ type Result struct {
 	Examples     []Example      `json:"examples"`
 	Key          []string       `json:"key"`
 	Horizon      string         `json:"horizon,omitempty"`
-	Inputs       []InputSide    `json:"inputs"`
-	Seconds      float64        `json:"seconds"`
+	// Patterns and Timeline are filled when Options.Patterns asks for them.
+	Patterns []Pattern `json:"patterns"`
+	Timeline *Timeline `json:"timeline,omitempty"`
+	// WhatIf is by column; EqualWith are the flags under which the sides would be equal, "" where there are none.
+	WhatIf    []WhatIf    `json:"what_if"`
+	EqualWith string      `json:"equal_with,omitempty"`
+	Inputs    []InputSide `json:"inputs"`
+	Seconds   float64     `json:"seconds"`
+
+	page []Example // for the page: more than Examples
 }
 
 // Rows counts every row in scope once: on each side rows = equal + within + changed + only + duplicate +
