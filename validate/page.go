@@ -10,7 +10,7 @@ import (
 
 const (
 	pageRows  = 10_000  // examples on the page
-	pageGroup = 4_000   // of one class and cause, so that a rare one has its place
+	pageGroup = 9_000   // of one class and cause, so that a rare one has its place
 	pageBytes = 3 << 20 // of their text
 	pageText  = 400     // characters of a value
 	pageFirst = 50      // examples that are there without JavaScript

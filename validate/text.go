@@ -325,6 +325,9 @@ func markDifference(l, r string, nullL, nullR bool, room int) (string, string) {
 	}
 	room = max(room-2, 16) // the brackets
 	show := func(x []rune) string {
+		if len(x) == pre+suf { // nothing of it differs: the other has more
+			return clipText(string(x), room)
+		}
 		if len(x) <= room {
 			return string(x[:pre]) + "[" + string(x[pre:len(x)-suf]) + "]" + string(x[len(x)-suf:])
 		}
