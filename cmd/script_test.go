@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -33,7 +34,9 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: false,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TERM", "dumb")
-			return nil
+			root, err := filepath.Abs("..")
+			e.Setenv("REPOSITORY", root)
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exit": wantExit},
 	})
