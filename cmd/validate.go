@@ -31,6 +31,7 @@ type validateOptions struct {
 	outputName        string
 	lakeSince         string
 	lakeUntil         string
+	reproduceTo       string
 	key               []string
 	noKey             bool
 	matchDuplicates   bool
@@ -119,6 +120,7 @@ are a verdict of their own. With a pipeline FILE its validate: section gives key
 	f.StringVar(&o.outputName, "output", "", "with FILE and one side S: which of the pipeline's outputs it is")
 	f.StringVar(&o.lakeSince, "lake-since", "", "with FILE and one side S: earliest event time that is read of the lake")
 	f.StringVar(&o.lakeUntil, "lake-until", "", "with FILE and one side S: event time before which the lake is read")
+	f.StringVar(&o.reproduceTo, "reproduce", "", "with FILE and one side S: a new folder for the least input and pipeline that show the first mismatch")
 	f.StringVar(&o.leftName, "left-name", "", "what reports call the left side")
 	f.StringVar(&o.rightName, "right-name", "", "what reports call the right side")
 	return c
