@@ -60,7 +60,10 @@ func (t *triangle) reproduce(ctx context.Context, key, dir string) (rows int, er
 	if len(r.places) == 0 {
 		return 0, schema.WithHint(fmt.Errorf("no row of a stream has to do with %s", key), "choose a key that B or B* has")
 	}
-	work := filepath.Join(t.tmp, "reproduce")
+	work, err := os.MkdirTemp(t.tmp, "case-")
+	if err != nil {
+		return 0, err
+	}
 	if err := r.writeCase(ctx, work, r.places); err != nil {
 		return 0, err
 	}

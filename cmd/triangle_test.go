@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -249,5 +250,58 @@ func TestTriangleOfFlights(t *testing.T) {
 		if want := map[bool]string{true: "map[]", false: "map[undecided:"}[c.code == 0]; !strings.HasPrefix(fmt.Sprint(causesOf(r.Defects)), want) || len(r.Defects.Causes) > 1 {
 			t.Errorf("%s: defects %v", c.name, causesOf(r.Defects))
 		}
+	}
+}
+
+// TestReproducerIsLeast: the folder replays, shows the difference, and without any one of its rows it does not.
+func TestReproducerIsLeast(t *testing.T) {
+	ctx := context.Background()
+	dir := trafficLake(t, 5_000)
+	file, s := filepath.Join(dir, "pipeline.yaml"), filepath.Join(dir, "S")
+	command(t, 0, "replay", variant(t, dir, "bug.yaml", "INTERVAL '4' HOUR", "INTERVAL '2' HOUR"), "--as", "stream", "--to", s, "--quiet")
+	w, _, _, _, _ := testWorld(map[string]string{})
+	w.now = time.Now
+	checked, err := w.loadPipeline(ctx, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tri := &triangle{validateOptions: &validateOptions{world: w, file: file, left: s, quiet: true}, opts: validate.Options{Key: checked.Pipeline.Validate.Key},
+		tmp: t.TempDir(), aside: map[logPlace]aside{}, lateBy: map[string][]int64{}}
+	if tri.trace, err = w.newTrace(checked); err != nil {
+		t.Fatal(err)
+	}
+	if err := tri.sides(ctx, checked.Pipeline); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tri.judge(ctx); err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for _, keys := range []map[string]string{tri.blame.price, tri.blame.defects} {
+		sorted := slices.Sorted(maps.Keys(keys))
+		for i := 0; i < len(sorted) && i < 3; i++ {
+			if keys[sorted[i]] == "only_left" && len(tri.blame.ideal.byKey[sorted[i]]) == 0 {
+				continue // S alone has it
+			}
+			tried++
+			to := filepath.Join(t.TempDir(), "case")
+			n, err := tri.reproduce(ctx, sorted[i], to)
+			if err != nil {
+				t.Fatalf("%s: %v", sorted[i], err)
+			}
+			if n > 6 {
+				t.Errorf("%s takes %d rows", sorted[i], n)
+			}
+			out := filepath.Join(to, "S")
+			command(t, 0, "replay", filepath.Join(to, "pipeline.yaml"), "--as", "stream", "--to", out, "--quiet")
+			r := triangleOf(t, 0, filepath.Join(to, "pipeline.yaml"), out)
+			total := r.Total.Rows
+			if differs := total.Changed+total.OnlyLeft+total.OnlyRight > 0; differs != (tri.blame.price[sorted[i]] != "") {
+				t.Errorf("%s: the case's total is %+v", sorted[i], total)
+			}
+		}
+	}
+	if tried < 4 {
+		t.Errorf("%d keys were tried", tried)
 	}
 }
