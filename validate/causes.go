@@ -477,8 +477,13 @@ func (s *suspect) evidence(x suspicion, column string, cols []column) string {
 	case causeULP:
 		return of + fmt.Sprintf("the values are at most %d floating-point steps apart", ulpNoise)
 	case causeZone:
-		d := float64(x.n) / 3600e9
-		return of + fmt.Sprintf("right = left %+g h", d)
+		text := fmt.Sprintf("right = left %+g h", float64(x.n)/3600e9)
+		for _, y := range s.found {
+			if y.cause == causeZone && (y.n == x.n+3600e9 || y.n == x.n-3600e9) {
+				return of + text + ", at other times an hour other: summer time"
+			}
+		}
+		return of + text
 	case causeUnit:
 		return of + fmt.Sprintf("%s = %s cut to %s", lost, kept, map[int64]string{1e9: "seconds", 1e6: "milliseconds", 1e3: "microseconds"}[x.n])
 	case causeFactor:
