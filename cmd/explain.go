@@ -88,14 +88,14 @@ type keyVerdict struct {
 
 // emission is a row of a result.
 type emission struct {
-	Result         string                      `json:"result"` // B* or B
-	Row            json.RawMessage             `json:"row"`
-	Key            json.RawMessage             `json:"key"`
-	From           []string                    `json:"from"`
-	Lookups        []emissionLookup            `json:"lookups"`
-	Earlieststring `json:"earliest,omitempty"` // broker time at which a stream can emit it
-	Why            string                      `json:"why,omitempty"`
-	origin         origin                      // what it was made of
+	Result   string           `json:"result"` // B* or B
+	Row      json.RawMessage  `json:"row"`
+	Key      json.RawMessage  `json:"key"`
+	From     []string         `json:"from"`
+	Lookups  []emissionLookup `json:"lookups"`
+	Earliest string           `json:"earliest,omitempty"` // broker time at which a stream can emit it
+	Why      string           `json:"why,omitempty"`
+	origin   origin           // what it was made of
 }
 
 type emissionLookup struct {
