@@ -5,13 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/lockstep-data/lockstep/fixtures/traffic"
+	"github.com/lockstep-data/lockstep/replay/lake"
 	"github.com/lockstep-data/lockstep/schema"
+	"github.com/lockstep-data/lockstep/schema/avro"
 )
 
 func newFixtures(w *world) *cobra.Command {
@@ -45,7 +50,7 @@ func (f *trafficFlags) add(flags *pflag.FlagSet) {
 }
 
 // options are those that were given; an explicit share of 0 is none.
-func (f *trafficFlags) options() (traffic.Options, error) {
+func (f *trafficFlags) options(now time.Time) (traffic.Options, error) {
 	o := f.opts
 	start, err := time.Parse(time.RFC3339, f.start)
 	if err != nil {
@@ -59,7 +64,7 @@ func (f *trafficFlags) options() (traffic.Options, error) {
 	}
 	o.Seed = uint64(f.seed)
 	if f.seed < 0 {
-		o.Seed = uint64(time.Now().UnixNano() % 1_000_000_000)
+		o.Seed = uint64(now.UnixNano() % 1_000_000_000)
 	}
 	return o, nil
 }
@@ -82,11 +87,7 @@ the counts that a right run gives, truth/<stream>.parquet what becomes of each r
 			if format != "text" && format != "json" {
 				return schema.WithHint(fmt.Errorf("fixtures generate: format %q is unknown", format), "give text or json")
 			}
-			o, err := f.options()
-			if err != nil {
-				return err
-			}
-			t, err := traffic.Generate(o)
+			t, err := f.traffic(w, nil)
 			if err != nil {
 				return err
 			}
@@ -112,52 +113,69 @@ the counts that a right run gives, truth/<stream>.parquet what becomes of each r
 
 func newFixturesProduce(w *world) *cobra.Command {
 	var f trafficFlags
-	var brokers []string
+	var brokers, key []string
 	var pace, tables string
 	var more bool
 	c := &cobra.Command{
-		Use:   "produce [DIR]",
-		Short: "Write traffic to Kafka, as fast as it goes or at a pace",
-		Long: `Writes the topics impressions (Avro) and playbacks (JSON), every row to its partition with its broker time, in
-the order of broker times. Missing topics are made. With DIR, a folder of "fixtures generate", the traffic is the
-same as there; else it is made by the flags, and --tables writes the pipeline file and the tables that go with it.`,
-		Example: "  lockstep fixtures produce traffic --brokers localhost:9092 --pace 600x\n  lockstep fixtures produce --impressions 1000000 --seed 7 --tables traffic --pace 50000/s",
-		Args:    cobra.MaximumNArgs(1),
+		Use:   "produce [DIR | FILE]",
+		Short: "Write traffic, or a pipeline's files, to Kafka, as fast as it goes or at a pace",
+		Long: `Without an argument, makes traffic by the flags and writes it to the topics impressions (Avro) and playbacks
+(JSON); --tables writes the pipeline file and the tables that go with it. With DIR, a folder of "fixtures
+generate", the traffic is the same as there. With FILE, a pipeline file, the rows of each stream's lake go to its
+topic: where they were when they were captured, else in file order, by --key over --partitions.
+
+Every row goes to its partition with its broker time, in the order of broker times. Missing topics are made.`,
+		Example: `  lockstep fixtures produce traffic --brokers localhost:9092 --pace 600x
+  lockstep fixtures produce --impressions 1000000 --seed 7 --tables traffic --pace 50000/s
+  lockstep fixtures produce fixtures/flights/flights.yaml --partitions 4 --key carrier,flight`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			speed, err := traffic.ParsePace(pace)
 			if err != nil {
 				return err
 			}
-			var o traffic.Options
+			file := false
 			if len(args) == 1 {
+				info, err := os.Stat(args[0])
+				file = err == nil && !info.IsDir()
 				for _, name := range []string{"impressions", "seed", "span", "start", "partitions", "disorder", "late", "duplicates"} {
-					if c.Flags().Changed(name) {
-						return schema.WithHint(fmt.Errorf("fixtures produce: %s says what the traffic is, and so does --%s", args[0], name), "give the folder or the flag")
+					if c.Flags().Changed(name) && !(file && name == "partitions") {
+						return schema.WithHint(fmt.Errorf("fixtures produce: %s says what the rows are, and so does --%s", args[0], name), "give the place or the flag")
 					}
 				}
-				o, err = traffic.ReadOptions(args[0])
-			} else {
-				o, err = f.options()
 			}
-			if err != nil {
-				return err
-			}
-			t, err := traffic.Generate(o)
-			if err != nil {
-				return err
-			}
-			if tables != "" {
-				if err := t.WriteTables(tables); err != nil {
+			var topics []traffic.Topic
+			var t *traffic.Traffic
+			switch {
+			case file:
+				if !c.Flags().Changed("partitions") {
+					f.opts.Partitions = 1
+				}
+				var own []string
+				if topics, own, err = w.topicsOf(c, args[0], f.opts.Partitions, key); err != nil {
 					return err
 				}
+				if !c.Flags().Changed("brokers") && len(own) > 0 {
+					brokers = own
+				}
+			default:
+				if t, err = f.traffic(w, args); err != nil {
+					return err
+				}
+				if tables != "" {
+					if err := t.WriteTables(tables); err != nil {
+						return err
+					}
+				}
+				topics = t.Topics()
+				fmt.Fprintf(w.stderr, "seed %d\n", t.Options.Seed)
 			}
-			fmt.Fprintf(w.stderr, "producing %d rows, seed %d\n", t.Impressions.Record.NumRows()+t.Playbacks.Record.NumRows(), t.Options.Seed)
-			told := time.Now()
-			err = traffic.Produce(c.Context(), t.Topics(), traffic.ProduceOptions{
+			told := w.now()
+			err = traffic.Produce(c.Context(), topics, traffic.ProduceOptions{
 				Brokers: brokers, Pace: speed, Append: more,
 				Progress: func(rows, total int) {
-					if time.Since(told) >= 10*time.Second {
-						told = time.Now()
+					if now := w.now(); now.Sub(told) >= 10*time.Second {
+						told = now
 						fmt.Fprintf(w.stderr, "%d of %d rows\n", rows, total)
 					}
 				},
@@ -165,15 +183,104 @@ same as there; else it is made by the flags, and --tables writes the pipeline fi
 			if err != nil {
 				return err
 			}
-			return trafficSummary(w.stdout, t)
+			if t != nil {
+				return trafficSummary(w.stdout, t)
+			}
+			for _, topic := range topics {
+				if _, err := fmt.Fprintf(w.stdout, "%s: %d rows\n", topic.Name, topic.Record.NumRows()); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 	f.add(c.Flags())
-	c.Flags().StringSliceVar(&brokers, "brokers", []string{"localhost:9092"}, "brokers to start from, host:port")
+	c.Flags().StringSliceVar(&brokers, "brokers", []string{"localhost:9092"}, "brokers to start from, host:port; with FILE, those in it")
+	c.Flags().StringSliceVar(&key, "key", nil, "with FILE: the columns whose hash is the partition of rows without one")
 	c.Flags().StringVar(&pace, "pace", "", "10x for ten times real time, 5000/s for rows a second (default: as fast as it goes)")
-	c.Flags().StringVar(&tables, "tables", "", "folder to write the pipeline file and the tables to")
+	c.Flags().StringVar(&tables, "tables", "", "folder to write the traffic's pipeline file and tables to")
 	c.Flags().BoolVar(&more, "append", false, "write to topics that hold rows; their lateness is then not that of the truth")
 	return c
+}
+
+// traffic is that of a folder, or of the flags.
+func (f *trafficFlags) traffic(w *world, args []string) (*traffic.Traffic, error) {
+	o, err := f.options(w.now())
+	if len(args) == 1 {
+		o, err = traffic.ReadOptions(args[0])
+	}
+	if err != nil {
+		return nil, err
+	}
+	return traffic.Generate(o)
+}
+
+// topicsOf are the rows of the lakes of a pipeline file's streams on their way to the streams' topics, and the
+// file's brokers.
+func (w *world) topicsOf(c *cobra.Command, file string, partitions int, key []string) (topics []traffic.Topic, brokers []string, err error) {
+	if partitions < 1 {
+		return nil, nil, fmt.Errorf("fixtures produce: --partitions is %d", partitions)
+	}
+	checked, err := w.loadPipeline(c.Context(), file)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range checked.Pipeline.Streams {
+		if s.Kafka == nil || s.Lake == "" {
+			return nil, nil, schema.WithHint(fmt.Errorf("%s: stream %s has no topic or no lake", file, s.Name), "give it `kafka` and `lake`")
+		}
+		if s.Kafka.Registry || s.Kafka.Format != "json" && s.Kafka.Format != "avro" {
+			return nil, nil, schema.WithHint(fmt.Errorf("%s: stream %s: only JSON and Avro without a registry are produced", file, s.Name), "write the topic with `lockstep replay` from an output")
+		}
+		there, _, err := newFinder(w).LakeFields(c.Context(), s.Lake)
+		if err != nil {
+			return nil, nil, err
+		}
+		fields := slices.Clone(checked.Catalog.Streams[s.Name].Fields)
+		positions := map[string]string{s.Positions.Partition: "_partition", s.Positions.Offset: "_offset", s.Positions.Timestamp: "_timestamp"}
+		for _, f := range there {
+			if positions[f.Name] != "" {
+				fields = append(fields, f)
+			}
+		}
+		recs, fields, err := lake.ReadTable(c.Context(), s.Lake, fields, tableOptions(w))
+		if err != nil {
+			return nil, nil, err
+		}
+		fields = slices.Clone(fields)
+		for i, f := range fields {
+			if standard := positions[f.Name]; standard != "" {
+				fields[i].Name = standard
+			}
+		}
+		t, err := traffic.NewTopic(s.Kafka.Topic, s.Kafka.Format, recs, fields, traffic.LogOptions{Time: s.Time, Partitions: partitions, Key: key})
+		if err != nil {
+			return nil, nil, err
+		}
+		if s.Kafka.Format == "avro" {
+			if err := sameAvro(t, s.Kafka.Schema); err != nil {
+				return nil, nil, fmt.Errorf("%s: stream %s: %w", file, s.Name, err)
+			}
+		}
+		topics = append(topics, t)
+	}
+	return topics, checked.Pipeline.Kafka.Brokers, nil
+}
+
+// sameAvro checks that records which the schema in a file describes are those that are written.
+func sameAvro(t traffic.Topic, file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	e, err := avro.NewEncoder(t.Fields, t.Name)
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(string(text)) != e.Schema() {
+		return schema.WithHint(fmt.Errorf("%s is not the schema that records are written with", file), "write into it: "+e.Schema())
+	}
+	return nil
 }
 
 func trafficSummary(out io.Writer, t *traffic.Traffic) error {

@@ -106,8 +106,8 @@ func newRoot(w *world) *cobra.Command {
 		newReplay(w),
 		newCapture(w),
 		newValidate(w),
-		newFixtures(w),
 		newVersion(w),
+		newFixtures(w),
 	)
 	root.AddCommand(helpTopics()...)
 	root.InitDefaultCompletionCmd()

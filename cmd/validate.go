@@ -1,19 +1,17 @@
 package cmd
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/lockstep-data/lockstep/schema"
 	"github.com/lockstep-data/lockstep/validate"
@@ -22,6 +20,7 @@ import (
 type validateOptions struct {
 	world *world
 
+	file              string
 	left, right       string
 	leftName          string
 	rightName         string
@@ -52,24 +51,26 @@ type validateOptions struct {
 func newValidate(w *world) *cobra.Command {
 	o := &validateOptions{world: w}
 	c := &cobra.Command{
-		Use:   "validate LEFT RIGHT (--key COLUMN.. | --no-key)",
+		Use:   "validate [FILE] LEFT RIGHT [--key COLUMN | --no-key]",
 		Short: "Compare two outputs and say exactly where they differ",
 		Long: `Compare two sets of rows: Parquet, CSV, NDJSON or Arrow files, folders, globs, s3:// or - for standard input.
 
 Nothing is tolerated unless asked for. Rows are matched by --key; keys that occur twice or are NULL as a whole
-are a verdict of their own.
-
-EXIT STATUS
-  0  equal
-  1  different
-  2  could not compare: usage, files, types that are not compared
-  3  inconclusive: nothing left to judge
-  4  broken keys: duplicates, or keys that are all NULL`,
+are a verdict of their own. With a pipeline FILE its validate: section gives key, time and tolerances; flags win.`,
 		Example: `  lockstep validate batch.parquet stream/ --key event_id
   lockstep validate a.csv b.parquet --key id,day --tolerance total=abs:0.01
   lockstep validate old/ new/ --no-key --format json`,
-		Args: cobra.ExactArgs(2),
+		Annotations: exits("0    equal\n1    different\n2    could not compare: usage, files, types that are not compared\n3    inconclusive: nothing left to judge\n4    broken keys: duplicates, or keys that are all NULL\n130  interrupted; nothing half-written is left"),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 3 {
+				return nil
+			}
+			return exactly(2, "takes two sides, and a pipeline file before them if there is one")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 3 {
+				o.file, args = args[0], args[1:]
+			}
 			o.left, o.right = args[0], args[1]
 			return o.run(c)
 		},
@@ -104,7 +105,35 @@ EXIT STATUS
 }
 
 func (o *validateOptions) run(c *cobra.Command) error {
+	// One Ctrl-C is enough: the judge has nothing to finish but its own temporary files.
+	soft, hard := o.world.interrupts(c.Context())
+	ctx, cancel := context.WithCancelCause(hard)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-soft:
+			cancel(errInterrupted)
+		case <-ctx.Done():
+		}
+	}()
+	err := o.judge(ctx)
+	if err != nil && context.Cause(ctx) == errInterrupted {
+		o.world.report(errInterrupted, "")
+		return exitCode(exitInterrupted)
+	}
+	return err
+}
+
+var errInterrupted = errors.New("interrupted")
+
+func (o *validateOptions) judge(ctx context.Context) error {
 	opts, err := o.options()
+	if err == nil && o.file != "" {
+		err = o.fromFile(ctx, &opts)
+		if code := exitCode(0); errors.As(err, &code) {
+			return err // its problems are on stderr
+		}
+	}
 	if err != nil {
 		return o.fail(err)
 	}
@@ -114,19 +143,23 @@ func (o *validateOptions) run(c *cobra.Command) error {
 	}
 	// The heap is large arrays without pointers: collecting often costs little and keeps the peak near what is held.
 	defer debug.SetGCPercent(debug.SetGCPercent(25))
-	start := time.Now()
+	show := newProgress(o.world, "validate", o.quiet)
+	defer show.Done()
+	opts.Progress = o.progress(show)
+	start := o.world.now()
 	if o.guessKey {
-		guess, err := validate.GuessKey(c.Context(), opts)
+		guess, err := validate.GuessKey(ctx, opts)
 		if err != nil {
 			return o.fail(err)
 		}
 		return o.writeGuess(guess)
 	}
-	res, err := validate.Run(c.Context(), opts)
+	res, err := validate.Run(ctx, opts)
 	if err != nil {
 		return o.fail(err)
 	}
-	res.Seconds = time.Since(start).Round(time.Millisecond).Seconds()
+	show.Done()
+	res.Seconds = o.world.now().Sub(start).Round(time.Millisecond).Seconds()
 	if err := o.write(res); err != nil {
 		return o.fail(err)
 	}
@@ -155,12 +188,10 @@ func (o *validateOptions) options() (validate.Options, error) {
 	if o.right == "-" {
 		opts.Right.Reader = w.stdin
 	}
-	switch o.format {
-	case "text", "json", "markdown", "junit", "html":
-	default:
-		return opts, schema.WithHint(fmt.Errorf("--format %s is unknown", o.format), "use text, json, markdown, junit or html")
+	err := oneOf("--format", o.format, "text", "json", "markdown", "junit", "html")
+	if err != nil {
+		return opts, err
 	}
-	var err error
 	if opts.Memory, err = parseBytes(o.memory); err != nil {
 		return opts, schema.WithHint(fmt.Errorf("--memory: %w", err), "write 512MiB or 2GiB")
 	}
@@ -181,45 +212,81 @@ func (o *validateOptions) options() (validate.Options, error) {
 		}
 		opts.Tolerances = append(opts.Tolerances, t)
 	}
-	opts.Progress = o.progress()
 	return opts, nil
 }
 
-// progress draws a bar on a terminal and writes a line every ten seconds elsewhere.
-func (o *validateOptions) progress() func(validate.Progress) {
-	if o.quiet {
-		return nil
+// fromFile takes what flags leave open from the pipeline file's validate: section.
+func (o *validateOptions) fromFile(ctx context.Context, opts *validate.Options) error {
+	checked, err := o.world.loadPipeline(ctx, o.file)
+	if err != nil {
+		return err
 	}
-	stderr := o.world.stderr
-	f, ok := stderr.(*os.File)
-	if ok && term.IsTerminal(int(f.Fd())) && o.world.env["TERM"] != "dumb" && o.world.env["CI"] == "" {
-		var bar *progressbar.ProgressBar
-		pass := 0
-		return func(p validate.Progress) {
-			if p.Pass != pass {
-				if bar != nil {
-					_ = bar.Finish()
-				}
-				pass = p.Pass
-				bar = progressbar.NewOptions64(p.Total, progressbar.OptionSetWriter(stderr), progressbar.OptionClearOnFinish(),
-					progressbar.OptionSetDescription(fmt.Sprintf("pass %d of 2", p.Pass)), progressbar.OptionShowCount(), progressbar.OptionThrottle(100*time.Millisecond))
-			}
-			_ = bar.Set64(p.Rows)
-			if p.Total >= 0 && p.Rows >= p.Total {
-				_ = bar.Finish()
-			}
+	v := checked.Pipeline.Validate
+	if len(opts.Key) == 0 && !opts.NoKey {
+		opts.Key = v.Key
+	}
+	if opts.Time == "" && v.Time != "" {
+		opts.Time = v.Time
+		if opts.Settle == 0 {
+			opts.Settle = v.Settle
 		}
 	}
-	last := time.Now()
+	named := map[string]bool{}
+	for _, t := range opts.Tolerances {
+		named[t.Column] = true
+	}
+	for _, t := range v.Columns {
+		if named[t.Column] {
+			continue
+		}
+		var words []string
+		add := func(asked bool, format string, args ...any) {
+			if asked {
+				words = append(words, fmt.Sprintf(format, args...))
+			}
+		}
+		number := func(name string, x *float64) {
+			if x != nil {
+				words = append(words, name+":"+strconv.FormatFloat(*x, 'g', -1, 64))
+			}
+		}
+		number("abs", t.Absolute)
+		number("rel", t.Relative)
+		if t.ULP != nil {
+			add(true, "ulp:%d", *t.ULP)
+		}
+		if t.Decimals != nil {
+			add(true, "decimals:%d", *t.Decimals)
+		}
+		if t.Within != nil {
+			add(true, "within:%s", *t.Within)
+		}
+		if t.NullAs != nil {
+			add(true, "null_as:'%s'", strings.ReplaceAll(*t.NullAs, "'", "''"))
+		}
+		if t.As != nil {
+			add(true, "as:%s", strings.ReplaceAll(t.As.String(), " ", ""))
+		}
+		add(t.Trim, "trim")
+		add(t.Case, "case")
+		add(t.Unordered, "unordered")
+		add(t.Ignore, "ignore")
+		if len(words) == 0 {
+			continue
+		}
+		tol, err := validate.ParseTolerance(t.Column + "=" + strings.Join(words, ","))
+		if err != nil {
+			return fmt.Errorf("%s: %w", o.file, err)
+		}
+		opts.Tolerances = append(opts.Tolerances, tol)
+	}
+	return nil
+}
+
+// progress shows both passes.
+func (o *validateOptions) progress(show *progress) func(validate.Progress) {
 	return func(p validate.Progress) {
-		if now := time.Now(); now.Sub(last) >= 10*time.Second {
-			last = now
-			if p.Total >= 0 {
-				fmt.Fprintf(stderr, "lockstep: pass %d of 2: %d of %d rows\n", p.Pass, p.Rows, p.Total)
-			} else {
-				fmt.Fprintf(stderr, "lockstep: pass %d of 2: %d rows\n", p.Pass, p.Rows)
-			}
-		}
+		show.Set(p.Rows, max(p.Total, 0), fmt.Sprintf("pass %d of 2", p.Pass))
 	}
 }
 
@@ -271,8 +338,7 @@ func writeJSON(w io.Writer, v any) error {
 // colour follows NO_COLOR, CI and TERM, and is for terminals.
 func (o *validateOptions) colour() bool {
 	env := o.world.env
-	f, ok := o.world.stdout.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && env["NO_COLOR"] == "" && env["CI"] == "" && env["TERM"] != "dumb"
+	return o.world.isTerminal(o.world.stdout) && env["NO_COLOR"] == "" && env["CI"] == "" && env["TERM"] != "dumb"
 }
 
 func (o *validateOptions) writeGuess(g []validate.KeyGuess) error {

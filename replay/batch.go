@@ -2,10 +2,8 @@ package replay
 
 import (
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
 
 	"github.com/lockstep-data/lockstep/replay/state"
-	"github.com/lockstep-data/lockstep/schema"
 )
 
 // batch is rows on their way from one step to the next. Nobody changes a batch once it was passed on.
@@ -39,10 +37,6 @@ func (b *batch) position(row int) (partition int32, offset int64) {
 		offset = b.offsets[row]
 	}
 	return partition, offset
-}
-
-func (b *batch) record(fields []schema.Field) arrow.Record {
-	return array.NewRecord(schema.ArrowSchema(fields), b.cols, int64(b.rows()))
 }
 
 func pickRows[T any](values []T, rows []int32) []T {

@@ -244,8 +244,9 @@ func (s *lookup) residual(ctx context.Context, b *batch) (*batch, error) {
 	if err != nil {
 		return nil, err
 	}
+	refs := tableRefs(found)
 	for _, c := range s.cols {
-		a, err := s.column(c, found)
+		a, err := s.column(c, refs)
 		if err != nil {
 			return nil, err
 		}
@@ -276,7 +277,8 @@ func (s *lookup) residual(ctx context.Context, b *batch) (*batch, error) {
 	return b.take(keep)
 }
 
-func (s *lookup) column(c int, rows []int32) (arrow.Array, error) {
+// tableRefs are rows of a table, -1 for none, as Gather wants them.
+func tableRefs(rows []int32) []state.Ref {
 	refs := make([]state.Ref, len(rows))
 	for i, r := range rows {
 		if r < 0 {
@@ -285,18 +287,23 @@ func (s *lookup) column(c int, rows []int32) (arrow.Array, error) {
 			refs[i].Row = uint32(r)
 		}
 	}
+	return refs
+}
+
+func (s *lookup) column(c int, refs []state.Ref) (arrow.Array, error) {
 	return state.Gather(s.table.types[c], []*state.Column{&s.table.cols[c]}, refs)
 }
 
 func (s *lookup) output(b *batch) (*batch, error) {
 	out := *b
 	out.cols = make([]arrow.Array, len(s.node.Output))
+	refs := tableRefs(s.found)
 	for i, c := range s.node.Output {
 		if c < len(b.cols) {
 			out.cols[i] = b.cols[c]
 			continue
 		}
-		a, err := s.column(s.cols[c-len(b.cols)], s.found)
+		a, err := s.column(s.cols[c-len(b.cols)], refs)
 		if err != nil {
 			return nil, err
 		}

@@ -52,7 +52,7 @@ type operator interface {
 }
 
 // pass hands rows on as they come: an operator for work that only wants more goroutines.
-type pass struct{ w, sent int64 }
+type pass struct{ w int64 }
 
 func (p *pass) process(context.Context, *message) error          { return nil }
 func (p *pass) advance(_ int, w int64)                           { p.w = max(p.w, w) }

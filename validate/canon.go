@@ -337,3 +337,5 @@ func appendInterval(dst []byte, months, days int32, ns int64) []byte {
 	dst = binary.BigEndian.AppendUint32(dst, uint32(days)^(1<<31))
 	return binary.BigEndian.AppendUint64(dst, uint64(ns)^signBit)
 }
+
+func floatOf(bits int64) float64 { return math.Float64frombits(uint64(bits)) }

@@ -208,6 +208,7 @@ type match struct {
 	sumLo  uint64 // of all pairs that differ: see deltaSum
 	sumHi  uint64
 	pairs  int64
+	dups   bool // some key occurs twice on a side
 }
 
 // matcher joins the ranges of both sides; its memory is used again for each.
@@ -283,7 +284,7 @@ func (m *matcher) run(l, r []uint64, out *match) {
 	}
 	for i := range nl {
 		if f := find(entry(i), i); f != i {
-			m.dup[f] = true
+			m.dup[f], out.dups = true, true
 			mark(i)
 		}
 	}
@@ -292,7 +293,7 @@ func (m *matcher) run(l, r []uint64, out *match) {
 		switch {
 		case f == j:
 		case f >= nl, m.other[f] >= 0:
-			m.dup[f] = true
+			m.dup[f], out.dups = true, true
 			mark(j)
 		default:
 			m.other[f] = int32(j)

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
 )
 
 // jury hears the marked rows in the order of their keys and counts.
@@ -16,7 +19,19 @@ type jury struct {
 	sumHi    uint64
 	pairs    int64
 	examples [5][]Example
-	pending  [2][][]byte
+
+	suspects []*suspect
+	before   [2]record // the pair before: for values that slipped by a row
+	some     bool
+	causes   map[string]*causeCount
+	rest     Count
+}
+
+// causeCount is what became of one cause.
+type causeCount struct {
+	Count
+	seen map[int]map[suspicion]int64 // by column: cells that each suspicion explains
+	keys []json.RawMessage
 }
 
 func newJury(r *run, cols []int) *jury {
@@ -24,6 +39,7 @@ func newJury(r *run, cols []int) *jury {
 	j.rows = Rows{Left: r.inScope[0], Right: r.inScope[1], Equal: r.match.equal, PendingLeft: r.pending[0], PendingRight: r.pending[1]}
 	for i := range r.cols {
 		j.stats = append(j.stats, newColumnStats(&r.cols[i].common))
+		j.suspects = append(j.suspects, newSuspect(&r.cols[i].common))
 	}
 	return j
 }
@@ -33,6 +49,8 @@ type pair struct {
 	key   []byte
 	cells []pairCell
 	class string // equal, within, changed
+	// of the cells, once they are judged
+	causes []cellCause
 }
 
 type pairCell struct {
@@ -90,14 +108,16 @@ func (j *jury) hear(ctx context.Context, s *sorter) error {
 		case pairClass:
 			if j.r.multiset {
 				m := min(g.n[0], g.n[1])
+				g.n[0], g.n[1] = g.n[0]-m, g.n[1]-m
 				j.rows.Equal += m
-				j.rows.OnlyLeft += g.n[0] - m
-				j.rows.OnlyRight += g.n[1] - m
-				if g.n[0] > m {
+				j.rows.OnlyLeft += g.n[0]
+				j.rows.OnlyRight += g.n[1]
+				switch {
+				case g.n[0] > 0:
 					kind = onlyLeft
-				} else if g.n[1] > m {
+				case g.n[1] > 0:
 					kind = onlyRight
-				} else {
+				default:
 					return nil
 				}
 				break
@@ -113,6 +133,7 @@ func (j *jury) hear(ctx context.Context, s *sorter) error {
 			for i := range p.cells {
 				j.stats[p.cells[i].col].add(&p.cells[i])
 			}
+			j.hearCells(&p, l, r)
 			switch p.class {
 			case "equal":
 				j.rows.Equal++
@@ -123,11 +144,242 @@ func (j *jury) hear(ctx context.Context, s *sorter) error {
 			}
 			j.rows.Changed++
 		}
-		if len(j.examples[kind]) < j.r.opts.Examples {
-			j.examples[kind] = append(j.examples[kind], j.example(kind, g, &p))
-		}
 		return nil
 	})
+}
+
+// hearCells lets the columns' suspicions see a pair.
+func (j *jury) hearCells(p *pair, l, r record) {
+	for i := range p.cells {
+		c := &p.cells[i]
+		if c.within {
+			continue
+		}
+		s := j.suspects[c.col]
+		s.hear(c.l, c.r)
+		for _, x := range j.context(p, i) {
+			s.count(x)
+			if x.cause == causeShifted && len(s.shifts) < manyShifts {
+				s.shifts[string(c.l)] = true
+			}
+		}
+	}
+	j.remember(l, r)
+}
+
+// remember keeps a pair for its neighbour.
+func (j *jury) remember(l, r record) {
+	for s, rec := range []record{l, r} {
+		j.before[s].rest = append(j.before[s].rest[:0], rec.rest...)
+	}
+	j.some = true
+}
+
+// context are the suspicions about cell i that need other cells to see: of its row, or of the row before.
+func (j *jury) context(p *pair, i int) []suspicion {
+	var out []suspicion
+	c := &p.cells[i]
+	if len(p.cells) <= 32 {
+		for k := range p.cells {
+			o := &p.cells[k]
+			if k != i && !o.within && bytes.Equal(c.l, o.r) && bytes.Equal(c.r, o.l) && j.r.cols[c.col].common.same(j.r.cols[o.col].common) {
+				out = append(out, suspicion{cause: causeSwapped, n: int64(o.col)})
+			}
+		}
+	}
+	if j.some && c.l[0] != 0 && c.r[0] != 0 && j.r.cols[c.col].common.kind != kBool {
+		if x := j.cellBefore(0, c.col); bytes.Equal(x, c.r) {
+			out = append(out, suspicion{cause: causeShifted, param: "previous"})
+		}
+		if x := j.cellBefore(1, c.col); bytes.Equal(x, c.l) {
+			out = append(out, suspicion{cause: causeShifted, param: "next"})
+		}
+	}
+	return out
+}
+
+// cellBefore is a cell of the pair before.
+func (j *jury) cellBefore(side, col int) []byte {
+	b := j.before[side].cells()
+	for _, c := range j.cols {
+		n := cellLen(&j.r.cols[c].common, b)
+		if c == col {
+			return b[:n]
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// decide gives every cell its cause and every row its place in the report; the hearing is over.
+func (j *jury) decide(ctx context.Context, s *sorter, out *reportFiles) error {
+	n := &j.rows
+	pairs := n.Equal + n.Within + n.Changed
+	for i, s := range j.suspects {
+		st := j.stats[i]
+		s.believe(pairs, pairs-st.within-st.different)
+	}
+	j.causes, j.some = map[string]*causeCount{}, false
+	var p pair
+	return groups(ctx, s, out.overflow(j), func(g *group) error {
+		kind := j.r.classify(g)
+		p.cells, p.causes = p.cells[:0], p.causes[:0]
+		if j.r.multiset && kind != nullKey {
+			m := min(g.n[0], g.n[1])
+			g.n[0], g.n[1] = g.n[0]-m, g.n[1]-m
+			switch {
+			case g.n[0] > 0:
+				kind = onlyLeft
+			case g.n[1] > 0:
+				kind = onlyRight
+			default:
+				return nil
+			}
+		}
+		rowCause := unexplained
+		switch kind {
+		case duplicated:
+			rowCause = causeConflict
+			if g.same {
+				rowCause = causeDuplicate
+			}
+			j.blame(rowCause, g.n[0]+g.n[1], 0, g.key)
+		case onlyLeft, onlyRight:
+			j.rest.Rows += g.n[0] + g.n[1]
+		case nullKey:
+			j.rest.Rows += g.n[0] + g.n[1]
+		case pairClass:
+			l, r := g.rows[0][0], g.rows[1][0]
+			if err := j.compare(l, r, &p); err != nil {
+				return err
+			}
+			j.blameCells(&p)
+			j.remember(l, r)
+			if p.class == "equal" {
+				return nil
+			}
+		}
+		if p.class != "within" || kind != pairClass {
+			if len(j.examples[kind]) < j.r.opts.Examples {
+				j.examples[kind] = append(j.examples[kind], j.example(kind, g, &p))
+			}
+		}
+		return out.group(j, kind, g, &p, rowCause)
+	})
+}
+
+// blame counts rows and cells of a cause.
+func (j *jury) blame(cause string, rows, cells int64, key []byte) *causeCount {
+	c := j.causes[cause]
+	if c == nil {
+		c = &causeCount{seen: map[int]map[suspicion]int64{}}
+		j.causes[cause] = c
+	}
+	c.Rows += rows
+	c.Cells += cells
+	if len(c.keys) < 3 {
+		c.keys = append(c.keys, j.r.keyJSON(key))
+	}
+	return c
+}
+
+// blameCells finds the cause of each cell of a pair that differs; a row counts once for each of its causes.
+func (j *jury) blameCells(p *pair) {
+	counted := map[string]bool{}
+	for i := range p.cells {
+		c := &p.cells[i]
+		p.causes = append(p.causes, cellCause{})
+		if c.within {
+			continue
+		}
+		s := j.suspects[c.col]
+		cause, why := unexplained, suspicion{}
+		var around []suspicion
+		for _, x := range s.found {
+			ok := false
+			if x.cause == causeSwapped || x.cause == causeShifted {
+				if around == nil {
+					around = append([]suspicion{{}}, j.context(p, i)...)
+				}
+				for _, y := range around {
+					ok = ok || x == y
+				}
+			} else {
+				ok = s.fits(x, c.l, c.r)
+			}
+			if ok {
+				cause, why = x.cause, x
+				break
+			}
+		}
+		p.causes[i] = cellCause{cause, why}
+		row := int64(0)
+		if !counted[cause] {
+			counted[cause] = true
+			row = 1
+		}
+		if cause == unexplained {
+			j.rest.Rows += row
+			j.rest.Cells++
+			continue
+		}
+		var n *causeCount
+		if row == 1 {
+			n = j.blame(cause, 1, 1, p.key)
+		} else {
+			n = j.causes[cause]
+			n.Cells++
+		}
+		if n.seen[c.col] == nil {
+			n.seen[c.col] = map[suspicion]int64{}
+		}
+		n.seen[c.col][why]++
+	}
+}
+
+// cellCause is a cell's cause and what it rests on.
+type cellCause struct {
+	cause string
+	why   suspicion
+}
+
+// verdicts lists the causes, the one with most rows first.
+func (j *jury) verdicts() []Cause {
+	out := []Cause{}
+	for name, c := range j.causes {
+		x := Cause{Cause: name, Rows: c.Rows, Cells: c.Cells, Columns: []string{}, ExampleKeys: c.keys}
+		var lines []string
+		for i := range j.r.cols {
+			if len(c.seen[i]) == 0 {
+				continue
+			}
+			x.Columns = append(x.Columns, j.r.cols[i].name)
+			type line struct {
+				text string
+				n    int64
+			}
+			var ls []line
+			for why, n := range c.seen[i] {
+				ls = append(ls, line{j.suspects[i].evidence(why, j.r.cols[i].name, j.r.cols), n})
+			}
+			sort.Slice(ls, func(a, b int) bool { return ls[a].n > ls[b].n || ls[a].n == ls[b].n && ls[a].text < ls[b].text })
+			for _, l := range ls[:min(len(ls), 5)] {
+				lines = append(lines, fmt.Sprintf("%s (%d of %d cells)", l.text, l.n, j.stats[i].different))
+			}
+		}
+		switch name {
+		case causeDuplicate:
+			lines = append(lines, "the rows of a key are all the same")
+		case causeConflict:
+			lines = append(lines, "the rows of a key differ among themselves")
+		}
+		x.Evidence = strings.Join(lines, "; ")
+		out = append(out, x)
+	}
+	sort.Slice(out, func(a, b int) bool {
+		return out[a].Rows > out[b].Rows || out[a].Rows == out[b].Rows && causeOrder[out[a].Cause] < causeOrder[out[b].Cause]
+	})
+	return out
 }
 
 func (c class) String() string {
@@ -139,12 +391,14 @@ func (j *jury) example(kind class, g *group, p *pair) Example {
 	if kind != pairClass {
 		return e
 	}
-	for _, c := range p.cells {
+	for i, c := range p.cells {
 		col := &j.r.cols[c.col]
 		cell := Cell{Column: col.name, Left: cellJSON(&col.common, c.l), Right: cellJSON(&col.common, c.r), Class: "different",
 			left: cellText(&col.common, c.l), right: cellText(&col.common, c.r)}
 		if c.within {
 			cell.Class = "within"
+		} else if i < len(p.causes) {
+			cell.Cause = p.causes[i].cause
 		}
 		e.Cells = append(e.Cells, cell)
 	}
@@ -174,6 +428,14 @@ func (r *run) keyJSON(key []byte) json.RawMessage {
 
 // conclude writes the answer down.
 func (r *run) conclude(ctx context.Context, s *sorter, j *jury) (*Result, error) {
+	files, err := r.newReportFiles()
+	if err != nil {
+		return nil, err
+	}
+	defer files.abandon()
+	if err := j.decide(ctx, s, files); err != nil {
+		return nil, err
+	}
 	res := &Result{Version: 1, Rows: j.rows, Causes: []Cause{}, Schema: r.schema, Uncomparable: r.refused, Examples: []Example{}, Key: []string{}}
 	if res.Schema == nil {
 		res.Schema = []Finding{}
@@ -184,6 +446,7 @@ func (r *run) conclude(ctx context.Context, s *sorter, j *jury) (*Result, error)
 	for i := range r.keys {
 		res.Key = append(res.Key, r.keys[i].label())
 	}
+	res.Causes, res.Unexplained = j.verdicts(), j.rest
 	n := &res.Rows
 	pairs := n.Equal + n.Within + n.Changed
 	res.Columns = []Column{}
@@ -221,5 +484,5 @@ func (r *run) conclude(ctx context.Context, s *sorter, j *jury) (*Result, error)
 	default:
 		res.Verdict = Equal
 	}
-	return res, nil
+	return res, files.publish(res)
 }

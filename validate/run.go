@@ -17,6 +17,11 @@ func Run(ctx context.Context, opts Options) (*Result, error) {
 	if err := opts.defaults(); err != nil {
 		return nil, err
 	}
+	if opts.Out != "" {
+		if err := checkOut(opts.Out); err != nil {
+			return nil, err
+		}
+	}
 	tmp, err := os.MkdirTemp(opts.TempDir, "lockstep-validate-")
 	if err != nil {
 		return nil, err
@@ -417,6 +422,7 @@ func (r *run) join(ctx context.Context, sides [2]*entries) error {
 			defer mu.Unlock()
 			r.match.equal += total.equal
 			r.match.pairs += total.pairs
+			r.match.dups = r.match.dups || total.dups
 			r.match.sketch |= total.sketch
 			r.match.sumLo += total.sumLo
 			r.match.sumHi += total.sumHi

@@ -8,7 +8,7 @@ import (
 
 // secondPass reads the marked rows again and judges them cell by cell.
 func (r *run) secondPass(ctx context.Context) (*Result, error) {
-	full := r.opts.Out != "" || r.multiset || r.forceAll || r.small()
+	full := r.opts.Out != "" || r.multiset || r.forceAll || r.match.dups || r.small()
 	cols := r.suspects(full)
 	for {
 		s, err := r.readBack(ctx, cols)
@@ -193,16 +193,18 @@ type group struct {
 	key  []byte
 	rows [2][]record
 	n    [2]int64 // beyond groupKeep rows only the number is kept
+	same bool     // all rows have the same cells
 }
 
 // groupKeep is how many rows of one key and side are held at once; a key with more is a broken one anyway.
 const groupKeep = 64
 
-// groups calls do for every key in order.
-func groups(ctx context.Context, s *sorter, each func(record) error, do func(*group) error) error {
+// groups calls do for every key in order. Rows of a key beyond groupKeep go to over one by one, before do.
+func groups(ctx context.Context, s *sorter, over func(*group, record) error, do func(*group) error) error {
 	g := &group{}
 	some := false
 	count := 0
+	var first []byte
 	err := s.each(func(rec record) error {
 		if count++; count&4095 == 0 && ctx.Err() != nil {
 			return ctx.Err()
@@ -216,13 +218,16 @@ func groups(ctx context.Context, s *sorter, each func(record) error, do func(*gr
 		}
 		if !some {
 			g.key, some = append(g.key[:0], rec.key...), true
+			first = append(first[:0], rec.cells()...)
+			g.same = true
 		}
+		g.same = g.same && bytes.Equal(first, rec.cells())
 		side := rec.side()
 		if g.n[side]++; g.n[side] <= groupKeep {
 			g.rows[side] = append(g.rows[side], record{g.key, append([]byte(nil), rec.rest...)})
 		}
-		if each != nil {
-			return each(rec)
+		if over != nil && g.n[side] > groupKeep {
+			return over(g, rec)
 		}
 		return nil
 	})

@@ -69,7 +69,10 @@ func WriteText(w io.Writer, res *Result, opts TextOptions) error {
 		t.line("")
 		t.line(fmt.Sprintf("%-22s %12s %12s", "causes", "rows", "cells"))
 		for _, c := range res.Causes {
-			t.line(fmt.Sprintf("  %-20s %12d %12d  %s", c.Cause, c.Rows, c.Cells, clipText(c.Evidence, 200)))
+			t.line(fmt.Sprintf("  %-20s %12d %12d", c.Cause, c.Rows, c.Cells))
+			for _, line := range strings.Split(c.Evidence, "; ") {
+				t.line("      " + clipText(line, 74))
+			}
 		}
 		if res.Unexplained.Rows > 0 {
 			t.line(fmt.Sprintf("  %-20s %12d %12d", "unexplained", res.Unexplained.Rows, res.Unexplained.Cells))

@@ -118,12 +118,16 @@ func unquoted(s string) string {
 
 func splitWords(s string) []string {
 	var out []string
-	from, quoted := 0, false
+	from, quoted, open := 0, false, 0
 	for i := range len(s) {
 		switch {
 		case s[i] == '\'':
 			quoted = !quoted
-		case s[i] == ',' && !quoted:
+		case s[i] == '(' && !quoted:
+			open++
+		case s[i] == ')' && !quoted:
+			open--
+		case s[i] == ',' && !quoted && open <= 0:
 			out = append(out, s[from:i])
 			from = i + 1
 		}

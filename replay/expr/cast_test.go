@@ -42,7 +42,10 @@ func TestFact22ToText(t *testing.T) {
 		{cast(small(-5), s), "-5", ""},
 		{cast(bigint(math.MinInt64), s), "-9223372036854775808", ""},
 		{cast("héllo", vc(3)), "hél", "VARCHAR(3)"},
-		{cast(12345, vc(3)), "123", "VARCHAR(3)"},
+		{cast(12345, vc(3)), "!too long", ""},
+		{tryCast(12345, vc(3)), "NULL", "VARCHAR(3)"},
+		{cast(123, vc(3)), "123", "VARCHAR(3)"},
+		{cast(day_("2024-02-29"), vc(7)), "!too long", ""},
 		{cast(null(tInt), s), "NULL", ""},
 		{cast("é", tBytes), "é", "BYTES"},
 	})

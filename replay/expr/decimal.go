@@ -190,12 +190,11 @@ func compileDecimal(n *Node, args []fn) fn {
 	default:
 		op = func(c *ctx, a, b num) (num, bool) { return modDecimal(c, a, b, sa, sb, t) }
 	}
-	shown := n.String()
 	divides := n.Op == "/" || n.Op == "%"
 	return strict(args, roomFor[num], func(c *ctx, out *vec, in []*vec, i int) {
 		a, b := in[0].dec[i&in[0].m], in[1].dec[i&in[1].m]
 		if divides && b == (num{}) {
-			c.fail(out, i, fmt.Errorf("%s: %w", shown, errZero))
+			c.fail(out, i, fmt.Errorf("%s: %w", n, errZero))
 			return
 		}
 		r, ok := op(c, a, b)
@@ -214,8 +213,10 @@ func addDecimal(c *ctx, a, b num, sa, sb int, t schema.Type) (num, bool) {
 	if ok1 && ok2 {
 		lo, carry := bits.Add64(x.LowBits(), y.LowBits(), 0)
 		hi, _ := bits.Add64(uint64(x.HighBits()), uint64(y.HighBits()), carry)
-		// Two numbers below 10^38 add up to less than 2^127.
-		return rescale(decimal128.New(int64(hi), lo), s, t.Scale, t.Precision)
+		// Two numbers near 10^38 add up to more than 2^127.
+		if r := int64(hi); (x.HighBits()^r)&(y.HighBits()^r) >= 0 {
+			return rescale(decimal128.New(r, lo), s, t.Scale, t.Precision)
+		}
 	}
 	w := &c.long
 	w.a.Mul(toBig(&w.a, a), pow(&w.d, s-sa))

@@ -4,10 +4,6 @@
 // error of its row, and what a row does not need (the right side of an AND that is already FALSE, a branch of
 // a CASE that is not taken) is not evaluated for it.
 //
-// An example: i <> 0 AND 10 / i > 1 over one INT column:
-//
-//	i := expr.Column(0, "i", schema.Type{Kind: schema.Int})
-//	...
-//	p, err := expr.Compile(and)
-//	rows, failed, err := p.EvalBool(record.Columns(), n, nil)
+// An example: over one INT column i, i <> 0 AND 10 / i > 1 gives FALSE where i is 0, and 10 / i > 1 reports
+// that row; see Program.EvalBool.
 package expr

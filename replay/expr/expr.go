@@ -81,15 +81,22 @@ func (n *Node) Columns(visit func(index int)) {
 }
 
 // Remap is a copy of n with column i replaced by column m[i].
-func (n *Node) Remap(m []int) *Node {
+func (n *Node) Remap(m []int) *Node { return n.remap(m, map[*Node]*Node{}) }
+
+// remap keeps nodes that stand in several places one: they are evaluated once.
+func (n *Node) remap(m []int, done map[*Node]*Node) *Node {
+	if c, ok := done[n]; ok {
+		return c
+	}
 	c := *n
+	done[n] = &c
 	if n.Op == "column" {
 		c.Index = m[n.Index]
 		return &c
 	}
 	c.Args = make([]*Node, len(n.Args))
 	for i, a := range n.Args {
-		c.Args[i] = a.Remap(m)
+		c.Args[i] = a.remap(m, done)
 	}
 	return &c
 }

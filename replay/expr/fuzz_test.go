@@ -59,7 +59,9 @@ func FuzzCastText(f *testing.F) {
 				}
 			}
 		}
-		parseBoolean(s)
+		if v, ok := parseBoolean(s); !ok && v {
+			t.Errorf("%q is refused, yet TRUE", s)
+		}
 	})
 }
 

@@ -235,6 +235,9 @@ func result(e any, columns bool) (value, typ string) {
 			return fmt.Sprintf("!%d rows", out[0].Len()), ""
 		}
 		value = valueAt(out[0], n.Type, 0)
+		if failed != nil && !n.CanFail() {
+			return "!failed though it cannot: " + n.String() + ": " + failed[0].Err.Error(), ""
+		}
 		for _, f := range failed {
 			if f.Row == 0 {
 				value = "!" + f.Err.Error()

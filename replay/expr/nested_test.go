@@ -155,6 +155,10 @@ func TestColumnsAndRemap(t *testing.T) {
 	var got []int
 	m.Columns(func(i int) { got = append(got, i) })
 	n.Columns(func(i int) { got = append(got, i) })
+	list, _ := In(Column(0, "s", tString), []*Node{textLiteral("a"), textLiteral("b")}, false)
+	if moved := list.Remap([]int{3}); moved.Args[0] != moved.Args[2] || moved.Args[0].Index != 3 || moved.Args[0] == list.Args[0] {
+		t.Error("what stood once stands twice")
+	}
 	if len(got) != 4 || got[0] != 7 || got[1] != 1 || got[2] != 2 || got[3] != 5 {
 		t.Error(got)
 	}

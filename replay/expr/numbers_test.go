@@ -47,6 +47,8 @@ func TestFact03DecimalTypes(t *testing.T) {
 		{c("+", dt("0.0000000005", 38, 10), dt("0", 38, 10)), "0.000000001", "DECIMAL(38,9)"},
 		{c("-", dt("-0.0000000005", 38, 10), dt("0", 38, 10)), "-0.000000001", "DECIMAL(38,9)"},
 		{c("NEG", dec1), "-12.30", "DECIMAL(12,2)"},
+		// Both fill 38 digits, and their sum does not fit 128 bits before its scale gives way.
+		{c("-", dt("-99999999.999999999999999999999999999999", 38, 30), dt("90199836.22587208298010376209598", 38, 30)), "-190199836.22587208298010376209598000000", "DECIMAL(38,29)"},
 		{c("/", dt("12345678901234567890123456789012.345678", 38, 6), dt("0.7", 2, 1)), "17636684144620811271604938270017.636683", "DECIMAL(38,6)"},
 	})
 }
@@ -154,7 +156,7 @@ func TestFact07FloorCeilSignAbs(t *testing.T) {
 		{c("SIGN", -7.5), "-1.0", "DOUBLE"},
 		{c("ABS", small(-7)), "7", "SMALLINT"},
 		{c("ABS", dt("-0.30", 12, 2)), "0.30", "DECIMAL(12,2)"},
-		{c("ABS", -0.0), "0.0", "DOUBLE"},
+		{c("ABS", math.Copysign(0, -1)), "0.0", "DOUBLE"},
 		{c("SQRT", -1), "NaN", "DOUBLE"},
 		{c("SQRT", dec1), "3.5071355833500366", "DOUBLE"},
 		{c("LN", 0), "-Infinity", "DOUBLE"},

@@ -176,18 +176,27 @@ func oracle(n *Node, row []any) (any, error) {
 	return sum.Int64(), nil
 }
 
-// grow makes a random expression over columns 0..2 INT, 3..4 BIGINT, 5..6 BOOLEAN.
-func grow(r *rand.Rand, want schema.Kind, depth int) *Node {
+// grower makes random expressions over columns 0..2 INT, 3..4 BIGINT, 5..6 BOOLEAN. It uses some of them twice.
+type grower struct {
+	*rand.Rand
+	made map[schema.Kind][]*Node
+}
+
+func (r *grower) grow(want schema.Kind, depth int) *Node {
+	if old := r.made[want]; len(old) > 0 && r.Intn(6) == 0 {
+		return old[r.Intn(len(old))]
+	}
 	for {
-		n, err := growOnce(r, want, depth)
+		n, err := r.once(want, depth)
 		if err == nil {
+			r.made[n.Type.Kind] = append(r.made[n.Type.Kind], n)
 			return n
 		}
 	}
 }
 
-func growOnce(r *rand.Rand, want schema.Kind, depth int) (*Node, error) {
-	sub := func(k schema.Kind) *Node { return grow(r, k, depth-1) }
+func (r *grower) once(want schema.Kind, depth int) (*Node, error) {
+	sub := func(k schema.Kind) *Node { return r.grow(k, depth-1) }
 	number := func() *Node { return sub([]schema.Kind{schema.Int, schema.BigInt}[r.Intn(2)]) }
 	pick := func(s ...string) string { return s[r.Intn(len(s))] }
 	if want == schema.Boolean {
@@ -270,7 +279,7 @@ func TestAgainstOracle(t *testing.T) {
 			}
 			cols = append(cols, array.NewSlice(arrayOf(typ, values...), 3, rows+3))
 		}
-		n := grow(r, []schema.Kind{schema.Boolean, schema.Int, schema.BigInt}[r.Intn(3)], 4)
+		n := (&grower{r, map[schema.Kind][]*Node{}}).grow([]schema.Kind{schema.Boolean, schema.Int, schema.BigInt}[r.Intn(3)], 4)
 		p, err := Compile(n)
 		if err != nil {
 			t.Fatal(err)

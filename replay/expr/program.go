@@ -18,6 +18,10 @@ type Program struct {
 	roots []fn
 	cols  []*columnSlot
 	ctx   ctx
+	// uses and memo are for compiling one root: how often it has a node, and what was made of those that it
+	// has twice.
+	uses map[*Node]int
+	memo map[*Node]fn
 }
 
 // fn evaluates one expression for the selected rows, which ascend. The vector belongs to the expression and
@@ -41,6 +45,7 @@ type ctx struct {
 	err    error
 	text   []byte
 	long   bigs
+	run    uint64
 }
 
 // fail gives row i of out no value, and the run a reason.
@@ -75,18 +80,22 @@ func Compile(nodes ...*Node) (*Program, error) {
 		if n.IsInterval() {
 			return nil, refuse("add it to a time", "an INTERVAL is no column")
 		}
+		p.uses, p.memo = map[*Node]int{}, map[*Node]fn{}
+		p.count(n)
 		f, err := p.compile(n)
 		if err != nil {
 			return nil, err
 		}
 		p.roots = append(p.roots, f)
 	}
+	p.uses, p.memo = nil, nil
 	return p, nil
 }
 
 func (p *Program) start(cols []arrow.Array, n int) {
 	c := &p.ctx
 	c.cols, c.n, c.failed, c.err = cols, n, nil, nil
+	c.run++
 	c.text = c.text[:0]
 	for i := len(c.all); i < n; i++ {
 		c.all = append(c.all, int32(i))
@@ -199,6 +208,9 @@ func (p *Program) compile(n *Node) (fn, error) {
 		}
 		return func(*ctx, []int32) *vec { return v }, nil
 	}
+	if f, ok := p.memo[n]; ok {
+		return f, nil
+	}
 	args := make([]fn, len(n.Args))
 	for i, a := range n.Args {
 		f, err := p.compile(a)
@@ -211,7 +223,51 @@ func (p *Program) compile(n *Node) (fn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", n.Op, err)
 	}
+	if p.uses[n] > 1 && !n.IsInterval() && n.Type.Kind != schema.Null {
+		f = shared(n.Type, f)
+		p.memo[n] = f
+	}
 	return f, nil
+}
+
+// count visits the nodes of a root. What stands inside a node that was met before is not used again.
+func (p *Program) count(n *Node) {
+	p.uses[n]++
+	if p.uses[n] == 1 {
+		for _, a := range n.Args {
+			p.count(a)
+		}
+	}
+}
+
+// shared evaluates an expression that stands in several places (the operand of a simple CASE, of BETWEEN, of
+// IN) once for each row that any of them asks for.
+func shared(t schema.Type, f fn) fn {
+	out := &vec{m: -1}
+	w := newWriter(t, out)
+	var run uint64
+	var have []bool
+	var missing []int32
+	return func(c *ctx, sel []int32) *vec {
+		if run != c.run {
+			run = c.run
+			w.reset(c)
+			have = grown(have, c.n)
+			clear(have)
+		}
+		missing = missing[:0]
+		for _, i := range sel {
+			if !have[i] {
+				have[i] = true
+				missing = append(missing, i)
+			}
+		}
+		if len(missing) > 0 {
+			w.put(c, f(c, missing), missing)
+			w.done(c)
+		}
+		return out
+	}
 }
 
 func (p *Program) column(n *Node) fn {

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -27,6 +28,8 @@ import (
 type ClientOptions struct {
 	// Brokers are the addresses to start from, host:port; a host alone means port 9092.
 	Brokers []string
+	// ClientID is what brokers see in their logs and quotas; "" is lockstep.
+	ClientID string
 	// TLS, when not nil, encrypts every connection.
 	TLS *TLSOptions
 	// SASL, when not nil, authenticates every connection.
@@ -111,7 +114,7 @@ func Client(opts ClientOptions) ([]kgo.Opt, error) {
 	}
 	out := []kgo.Opt{
 		kgo.SeedBrokers(seeds...),
-		kgo.ClientID("lockstep"),
+		kgo.ClientID(cmp.Or(opts.ClientID, "lockstep")),
 		kgo.DisableClientMetrics(),
 		kgo.RetryBackoffFn(pause),
 		// The client's 5 s would be how long a moved leader or a new partition goes unnoticed.
@@ -245,6 +248,9 @@ func advise(err error) error {
 		hint = "the brokers' certificate is signed by an authority that is not trusted here; name its PEM file in kafka.tls.ca"
 	case errors.As(err, &wrongName):
 		hint = "the brokers' certificate is for another name; set kafka.tls.server_name if that is right"
+	// What a peer says about a handshake has no exported type.
+	case strings.Contains(err.Error(), "remote error: tls:"):
+		hint = "the broker does not take this client's certificate, or wants one; check kafka.tls.cert and kafka.tls.key"
 	case errors.As(err, &record):
 		hint = "the broker does not speak TLS on this port; remove kafka.tls or use its TLS port"
 	case errors.As(err, &eof), errors.Is(err, io.EOF):
@@ -259,7 +265,7 @@ func advise(err error) error {
 		hint = "an event time lies outside what the topic takes; raise its message.timestamp.after.max.ms or message.timestamp.before.max.ms"
 	case errors.Is(err, kerr.NotEnoughReplicas), errors.Is(err, kerr.NotEnoughReplicasAfterAppend):
 		hint = "fewer brokers are in sync than the topic's min.insync.replicas asks for"
-	case errors.As(err, &dns):
+	case errors.As(err, &dns) && dns.IsNotFound:
 		hint = "the host name is not known here; check kafka.brokers, and the names that the brokers themselves advertise (advertised.listeners)"
 	}
 	if hint == "" {

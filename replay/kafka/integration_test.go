@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/lockstep-data/lockstep/fixtures/services"
 	"github.com/lockstep-data/lockstep/schema"
@@ -163,5 +164,19 @@ func TestRealSASL(t *testing.T) {
 	_, err := c.trySource(t, topic, func(o *SourceOptions) { o.Client.Brokers, o.Client.StartTimeout = brokers, 2*time.Second })
 	if err == nil || !strings.Contains(schema.Hint(err), "kafka.sasl") || errors.Is(err, context.Canceled) {
 		t.Fatal(err, schema.Hint(err))
+	}
+}
+
+// Kafka 4 takes no record that is more than an hour ahead of its clock.
+func TestRealRowAhead(t *testing.T) {
+	c := newCluster(t, services.Kafka(t))
+	s, w := c.sink(t, Output{Topic: c.topic(t, 1)}, nil)
+	rec, _ := record(0, 1)
+	err := w.Write(t.Context(), rec, []int64{time.Now().Add(2 * time.Hour).UnixMicro()})
+	if err == nil {
+		_, err = s.Seal(t.Context(), 1)
+	}
+	if !errors.Is(err, kerr.InvalidTimestamp) || !strings.Contains(schema.Hint(err), "message.timestamp.after.max.ms") {
+		t.Fatal(err)
 	}
 }

@@ -65,8 +65,9 @@ type SourceOptions struct {
 	Refresh time.Duration
 	// Decoders is the number of decoding goroutines; 0 is 2.
 	Decoders int
-	// ReadAhead is the number of bytes read ahead in one partition; 0 is 4 MiB. A partition may exceed it by
-	// one fetch, which is 2 MiB as the broker keeps it, compressed.
+	// ReadAhead is the number of bytes read ahead in one partition; 0 is 4 MiB, or less where the topic has
+	// more than 64 partitions, so that all stay below 256 MiB. A partition may exceed it by one fetch, which
+	// is 2 MiB as the broker keeps it, compressed.
 	ReadAhead int
 	// BlockRows is the greatest number of rows of a block; 0 is 16,384.
 	BlockRows int
@@ -108,7 +109,6 @@ func NewSource(ctx context.Context, opts SourceOptions) (*Source, error) {
 		return nil, errors.New("kafka: idle needs a clock")
 	}
 	opts.Decoders = orDefault(opts.Decoders, 2)
-	opts.ReadAhead = orDefault(opts.ReadAhead, 4<<20)
 	opts.BlockRows = orDefault(opts.BlockRows, 16384)
 	opts.Refresh = orDefault(opts.Refresh, 30*time.Second)
 	s := &Source{opts: opts, time: -1, byPart: map[int32]*lane{}, ready: make(chan struct{}, 1), room: make(chan struct{}, 1)}
@@ -128,6 +128,7 @@ func NewSource(ctx context.Context, opts SourceOptions) (*Source, error) {
 		s.admin.Close()
 		return nil, advise(fmt.Errorf("kafka: %w", err))
 	}
+	s.opts.ReadAhead = orDefault(opts.ReadAhead, min(4<<20, max(256<<20/max(len(s.lanes), 1), 64<<10)))
 	return s, nil
 }
 
@@ -193,7 +194,8 @@ func (s *Source) Ends() map[int32]int64 {
 }
 
 // Seek makes the partitions named start at these offsets. An offset that the topic no longer has, or does not
-// have yet, is an error: going on elsewhere would lose rows in silence.
+// have yet, is an error: going on elsewhere would lose rows in silence. A partition that is not named starts where
+// Since says, or at its beginning when that is Latest.
 func (s *Source) Seek(positions map[string]int64) error {
 	if s.started {
 		return errors.New("kafka: seek after the first block")
@@ -214,6 +216,12 @@ func (s *Source) Seek(positions map[string]int64) error {
 			return advise(fmt.Errorf("kafka: topic %s, partition %d: position %d lies behind the end %d: %w", s.opts.Topic, p, at, have.stable, kerr.OffsetOutOfRange))
 		}
 		l.pos = at
+	}
+	// A partition that came while the run stood still is read whole, as one that comes during a run is.
+	for _, l := range s.lanes {
+		if _, named := positions[strconv.Itoa(int(l.partition))]; !named && s.opts.Since.kind == atLatest {
+			l.pos = s.parts[l.partition].start
+		}
 	}
 	return nil
 }

@@ -155,6 +155,16 @@ func testSeekGone(t *testing.T, c *cluster) {
 			t.Fatalf("%d: %v", at, err)
 		}
 	}
+	s := c.source(t, topic, func(o *SourceOptions) { o.Since = Latest() })
+	if err := s.Seek(map[string]int64{}); err != nil {
+		t.Fatal(err)
+	}
+	r := newRead(s)
+	r.until(t, s, nil)
+	equal(t, "ids of a partition that the position does not know", r.ids[0], ints(0, 10))
+	if r := c.readAll(t, topic, func(o *SourceOptions) { o.Since = Latest() }); len(r.ids[0]) != 0 {
+		t.Fatal(r.ids)
+	}
 	if err := c.source(t, topic, nil).Seek(map[string]int64{"5": 0}); err == nil || !strings.Contains(err.Error(), `"5"`) {
 		t.Fatal(err)
 	}

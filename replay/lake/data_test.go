@@ -144,3 +144,16 @@ func rowsOf(tb testing.TB, b replay.Block) []row {
 	}
 	return out
 }
+
+func emptyFile(tb testing.TB, fields ...schema.Field) []byte {
+	tb.Helper()
+	var buf bytes.Buffer
+	w, err := parquet.NewWriter(&buf, fields, parquet.WriteOptions{})
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return buf.Bytes()
+}

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -17,16 +16,19 @@ import (
 // staged is a file being written below ROOT/_lockstep/staging, whose name no glob for data matches: some tools
 // look into hidden folders too.
 type staged struct {
-	f *os.File
+	f     *os.File
+	token string
 }
 
+// stagingName is relative to root.
 func stagingName(root, key string) string {
 	rel := strings.TrimPrefix(strings.TrimPrefix(key, root), "/")
-	return path.Join(root, "_lockstep/staging", strings.ReplaceAll(strings.TrimSuffix(rel, ".parquet"), "/", ",")+".tmp")
+	return path.Join("_lockstep/staging", strings.ReplaceAll(strings.TrimSuffix(rel, ".parquet"), "/", ",")+".tmp")
 }
 
 func (local) create(_ context.Context, root, key string) (upload, error) {
-	name := stagingName(root, key)
+	token := stagingName(root, key)
+	name := path.Join(root, token)
 	if err := mkdirs(path.Dir(name)); err != nil {
 		return nil, diskError(err)
 	}
@@ -34,7 +36,7 @@ func (local) create(_ context.Context, root, key string) (upload, error) {
 	if err != nil {
 		return nil, diskError(err)
 	}
-	return &staged{f}, nil
+	return &staged{f, token}, nil
 }
 
 func diskError(err error) error {
@@ -59,7 +61,7 @@ func (s *staged) seal(context.Context) (string, error) {
 	if err := s.f.Close(); err != nil {
 		return "", diskError(err)
 	}
-	return s.f.Name(), syncDir(path.Dir(s.f.Name()))
+	return s.token, syncDir(path.Dir(s.f.Name()))
 }
 
 func (s *staged) abort(context.Context) error {
@@ -74,31 +76,32 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-func (local) publish(_ context.Context, key, token string, size int64) error {
+func (local) publish(_ context.Context, root, key, token string, size int64) error {
+	from := path.Join(root, token)
 	there, err := os.Stat(key)
 	if err != nil && !isMissing(err) {
 		return err
 	}
-	if _, stagedErr := os.Stat(token); isMissing(stagedErr) {
+	if _, stagedErr := os.Stat(from); isMissing(stagedErr) {
 		if err == nil && there.Size() == size {
 			return nil
 		}
-		return schema.WithHint(fmt.Errorf("the sealed file %s is gone", token), "nothing else may write below _lockstep; the epoch has to be run again")
+		return schema.WithHint(fmt.Errorf("the sealed file %s is gone", from), "nothing else may write below _lockstep; the epoch has to be run again")
 	}
 	if err == nil {
-		return schema.WithHint(fmt.Errorf("a file of that name is there already"), "two runs into one folder?")
+		return schema.WithHint(errors.New("a file of that name is there already"), "two runs into one folder?")
 	}
 	if err := mkdirs(path.Dir(key)); err != nil {
 		return diskError(err)
 	}
-	if err := os.Rename(token, key); err != nil {
+	if err := os.Rename(from, key); err != nil {
 		return diskError(err)
 	}
 	return syncDir(path.Dir(key))
 }
 
-func (local) discard(_ context.Context, _, token string) error {
-	return ignoreMissing(os.Remove(token))
+func (local) discard(_ context.Context, root, _, token string) error {
+	return ignoreMissing(os.Remove(path.Join(root, token)))
 }
 
 func (local) put(_ context.Context, key string, data []byte) error {
@@ -132,14 +135,15 @@ func (local) get(_ context.Context, key string) ([]byte, error) { return os.Read
 func (local) remove(_ context.Context, key string) error { return os.Remove(key) }
 
 func (local) sweep(_ context.Context, root string, keep map[string]bool) error {
-	dir := path.Join(root, "_lockstep/staging")
+	const staging = "_lockstep/staging"
+	dir := path.Join(root, staging)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return ignoreMissing(err)
 	}
 	for _, e := range entries {
-		if name := path.Join(dir, e.Name()); !keep[name] && filepath.Ext(name) == ".tmp" {
-			if err := os.Remove(name); err != nil && !isMissing(err) {
+		if name := path.Join(staging, e.Name()); !keep[name] && path.Ext(name) == ".tmp" {
+			if err := os.Remove(path.Join(root, name)); err != nil && !isMissing(err) {
 				return err
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/url"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -94,7 +95,7 @@ func Open(ctx context.Context, text string, env map[string]string) (Place, error
 }
 
 func cleanPath(p string) string {
-	p = strings.ReplaceAll(p, "\\", "/")
+	p = filepath.ToSlash(p)
 	if p != "/" {
 		p = strings.TrimRight(p, "/")
 	}

@@ -232,7 +232,7 @@ func (r *s3Reader) fetch(ctx context.Context, p []byte, off int64) error {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
-			case <-time.After(time.Duration(100<<(2*try)) * time.Millisecond):
+			case <-time.After(time.Duration(100<<(2*(try-1))) * time.Millisecond):
 			}
 		}
 		in := &s3.GetObjectInput{Bucket: &r.b.bucket, Key: &r.o.key, Range: aws.String(fmt.Sprintf("bytes=%d-%d", off, off+int64(len(p))-1))}

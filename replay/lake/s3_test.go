@@ -27,7 +27,7 @@ func TestS3SourceReadsRangesAndRepeatsBrokenOnes(t *testing.T) {
 	f, env := newS3Fake(t)
 	rows := randomRows(rand.New(rand.NewPCG(1, 1)), 3000, 2)
 	for i := range 3 {
-		f.objects[fmt.Sprintf("in/f%d.parquet", i)] = fileBytes(t, rows[i*1000:(i+1)*1000], true, 300)
+		f.objects[fmt.Sprintf("in/f%d.parquet", i)] = fileBytes(t, rows[i*1000:(i+1)*1000], true, 1000)
 	}
 	n := 0
 	f.fail = func(w http.ResponseWriter, r *http.Request) bool {
@@ -35,10 +35,10 @@ func TestS3SourceReadsRangesAndRepeatsBrokenOnes(t *testing.T) {
 			return false
 		}
 		switch n++; {
-		case n%5 == 0:
+		case n%11 == 5:
 			refuse(w, 503, "SlowDown")
 			return true
-		case n%7 == 0:
+		case n%11 == 9:
 			// Half a body.
 			w.Header().Set("Content-Length", "1000000")
 			w.WriteHeader(206)

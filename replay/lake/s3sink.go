@@ -92,7 +92,7 @@ func noUpload(err error) bool {
 	return errors.As(err, &api) && api.ErrorCode() == "NoSuchUpload"
 }
 
-func (b *bucket) publish(ctx context.Context, key, token string, size int64) error {
+func (b *bucket) publish(ctx context.Context, _, key, token string, size int64) error {
 	var t partToken
 	if err := json.Unmarshal([]byte(token), &t); err != nil {
 		return fmt.Errorf("the sealed upload: %w", err)
@@ -114,7 +114,7 @@ func (b *bucket) publish(ctx context.Context, key, token string, size int64) err
 	return schema.WithHint(errors.New("the sealed upload is gone"), "a lifecycle rule of the bucket may abort uploads; the epoch has to be run again")
 }
 
-func (b *bucket) discard(ctx context.Context, key, token string) error {
+func (b *bucket) discard(ctx context.Context, _, key, token string) error {
 	var t partToken
 	if err := json.Unmarshal([]byte(token), &t); err != nil {
 		return err

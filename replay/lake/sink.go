@@ -23,9 +23,9 @@ type output interface {
 	// create begins a file that is to appear as key. Nothing by that name is visible before publish.
 	create(ctx context.Context, root, key string) (upload, error)
 	// publish makes a sealed file appear as key. A second call finds it there and does nothing.
-	publish(ctx context.Context, key, token string, size int64) error
+	publish(ctx context.Context, root, key, token string, size int64) error
 	// discard removes what create left behind.
-	discard(ctx context.Context, key, token string) error
+	discard(ctx context.Context, root, key, token string) error
 	// put writes a whole small file at once; readers see the old one or the new one.
 	put(ctx context.Context, key string, data []byte) error
 	// get reads a small file; fs.ErrNotExist where there is none.
@@ -38,7 +38,7 @@ type output interface {
 // upload is one file being written.
 type upload interface {
 	Write(p []byte) (int, error)
-	// seal makes what was written durable; token finds it again in another process.
+	// seal makes what was written durable; token finds it again in another process, wherever the root is then.
 	seal(ctx context.Context) (token string, err error)
 	abort(ctx context.Context) error
 }
@@ -409,7 +409,7 @@ func (s *Sink) Publish(ctx context.Context, epoch int64, sealed []byte) error {
 		}
 	}
 	for _, f := range e.Files {
-		if err := s.place.store.publish(ctx, s.key(f.Path), f.Token, f.Bytes); err != nil {
+		if err := s.place.store.publish(ctx, s.place.path, s.key(f.Path), f.Token, f.Bytes); err != nil {
 			return fail(fmt.Errorf("%s: %w", f.Path, err))
 		}
 		delete(s.sealed, f.Token)
@@ -471,7 +471,7 @@ func (s *Sink) Finish(ctx context.Context) error {
 			f, err = w.seal(ctx)
 		}
 		if err == nil {
-			err = s.place.store.publish(ctx, s.key(f.Path), f.Token, f.Bytes)
+			err = s.place.store.publish(ctx, s.place.path, s.key(f.Path), f.Token, f.Bytes)
 		}
 		if err != nil {
 			return fmt.Errorf("write %s: %w", s.place.store.name(s.key(w.file.Path)), err)
@@ -504,7 +504,7 @@ func (s *Sink) Close() error {
 		w.err = errors.New("the sink is closed")
 	}
 	for _, f := range s.pending {
-		errs = append(errs, s.place.store.discard(ctx, s.key(f.Path), f.Token))
+		errs = append(errs, s.place.store.discard(ctx, s.place.path, s.key(f.Path), f.Token))
 	}
 	s.pending, s.writers = nil, nil
 	return errors.Join(errs...)

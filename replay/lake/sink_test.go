@@ -277,11 +277,11 @@ func (f *faults) create(ctx context.Context, root, key string) (upload, error) {
 	return &faultyUpload{u, f}, err
 }
 
-func (f *faults) publish(ctx context.Context, key, token string, size int64) error {
+func (f *faults) publish(ctx context.Context, root, key, token string, size int64) error {
 	if err := f.hit(); err != nil {
 		return err
 	}
-	return f.store.publish(ctx, key, token, size)
+	return f.store.publish(ctx, root, key, token, size)
 }
 
 func (f *faults) put(ctx context.Context, key string, data []byte) error {

@@ -51,6 +51,9 @@ type SourceOptions struct {
 	Parallelism int
 	// BlockRows bounds a block; 0 means 32,768.
 	BlockRows int
+	// KeepDictionary gives text as Arrow dictionaries where the file has it so; a batch only. A block's column
+	// is then of its type or of a dictionary of it, and the dictionary may change with every block.
+	KeepDictionary bool
 }
 
 // Source reads a stream out of files. What it reads is fixed when it is made.
@@ -121,18 +124,31 @@ func NewSource(ctx context.Context, opts SourceOptions) (*Source, error) {
 	if s.place, err = Open(ctx, opts.Place, opts.Env); err != nil {
 		return nil, err
 	}
+	// Close ends what reads ahead; ctx does so only until the source is made.
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, s.cancel)
+	defer stop()
+	if err := s.begin(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// begin finds the files and lays out their order.
+func (s *Source) begin(ctx context.Context) error {
 	objects, err := s.place.List(ctx, ".parquet", ".parq", ".pq")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := s.openFiles(ctx, objects); err != nil {
-		return nil, err
+	if err := s.openFiles(objects); err != nil {
+		return err
 	}
 	if err := s.plan(); err != nil {
-		return nil, err
+		return err
 	}
 	s.units = s.prune()
-	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	opts := &s.opts
 	switch {
 	case opts.Mode == Batch:
 		s.run = newBatch(s)
@@ -144,21 +160,17 @@ func NewSource(ctx context.Context, opts SourceOptions) (*Source, error) {
 	default:
 		s.run, err = newPartitionLanes(ctx, s)
 	}
-	if err != nil {
-		s.Close()
-		return nil, err
-	}
-	return s, nil
+	return err
 }
 
-func (s *Source) openFiles(ctx context.Context, objects []Object) error {
+func (s *Source) openFiles(objects []Object) error {
 	s.files = make([]*dataFile, len(objects))
-	g, ctx := errgroup.WithContext(ctx)
+	var g errgroup.Group
 	// Footers wait for the network rather than for a processor.
 	g.SetLimit(16)
 	for i, o := range objects {
 		g.Go(func() error {
-			f, err := openFile(ctx, s.place, o)
+			f, err := openFile(s.ctx, s.place, o)
 			if err != nil {
 				return err
 			}
@@ -171,7 +183,7 @@ func (s *Source) openFiles(ctx context.Context, objects []Object) error {
 }
 
 func openFile(ctx context.Context, place Place, o Object) (*dataFile, error) {
-	f := &dataFile{obj: o, shared: &sharedReader{ctx: context.WithoutCancel(ctx), place: place, obj: o}}
+	f := &dataFile{obj: o, shared: &sharedReader{ctx: ctx, place: place, obj: o}}
 	if err := f.shared.acquire(); err != nil {
 		return nil, err
 	}
@@ -307,7 +319,10 @@ func (f *dataFile) plan(s *Source, time *schema.Field) error {
 		f.at, f.consts = append(f.at, at), append(f.consts, constant{})
 	}
 	var err error
-	f.reader, err = f.pq.Reader(read, parquet.ReadOptions{})
+	f.reader, err = f.pq.Reader(read, parquet.ReadOptions{KeepDictionary: s.opts.KeepDictionary && s.opts.Mode == Batch})
+	if err != nil && s.opts.Fields == nil && f.number > 0 {
+		return fmt.Errorf("%w; the columns are those of %s", err, s.files[0].obj.Name)
+	}
 	return err
 }
 

@@ -37,7 +37,6 @@ type field struct {
 	// fallback is the value that holds when the field is not written; shown, and decoded where it is a value
 	// of the field's kind (a fallback in parentheses is prose).
 	fallback string
-	unit     string
 	// choices are the values of a choice, and the words that another kind also takes.
 	choices []string
 	// least and most bound numbers, and durations in seconds.
@@ -156,9 +155,9 @@ var kafkaFields = []field{
 		doc: "Addresses to start from, host:port."},
 	{name: "client_id", kind: kindText, fallback: "lockstep", since: since1, example: "client_id: take-rate", doc: "What brokers see in their logs and quotas."},
 	{name: "group", kind: kindText, fallback: "(lockstep- and the pipeline's name)", since: since1, example: "group: take-rate",
-		doc: "The consumer group under which positions are committed."},
-	{name: "delivery", kind: kindChoice, choices: []string{"exactly-once", "at-least-once"}, fallback: "exactly-once", since: since1, example: "delivery: at-least-once",
-		doc: "How Kafka outputs are written: `exactly-once` commits each epoch in a transaction; `at-least-once` is faster and never loses a row, but may repeat some after a crash."},
+		doc: "The consumer group under which `exactly-once` commits positions; checked but not used yet."},
+	{name: "delivery", kind: kindChoice, choices: []string{"exactly-once", "at-least-once"}, fallback: "at-least-once", since: since1, example: "delivery: at-least-once",
+		doc: "How Kafka outputs are written: `at-least-once` never loses a row, but a run that is started again repeats what it had written; `exactly-once` commits each epoch in a transaction, and is checked but not run yet."},
 	{name: "tls", kind: kindSection, orTrue: true, since: since1, fields: tlsFields, example: "tls: {ca: /etc/kafka/ca.pem}",
 		doc: "Encrypts connections. `true` trusts the system's authorities."},
 	{name: "sasl", kind: kindSection, since: since1, fields: saslFields, example: "sasl: {mechanism: SCRAM-SHA-512, user: lockstep, password_file: /run/secrets/kafka}",

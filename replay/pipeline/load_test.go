@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,7 +29,7 @@ func TestDefaults(t *testing.T) {
 	if !reflect.DeepEqual(p.Streams[0], want) {
 		t.Errorf("got  %+v\nwant %+v", p.Streams[0], want)
 	}
-	if k := (Kafka{Brokers: []string{"a"}, ClientID: "lockstep", Group: "lockstep-p", Delivery: "exactly-once"}); !reflect.DeepEqual(p.Kafka, k) {
+	if k := (Kafka{Brokers: []string{"a"}, ClientID: "lockstep", Group: "lockstep-p", Delivery: "at-least-once"}); !reflect.DeepEqual(p.Kafka, k) {
 		t.Errorf("kafka: %+v", p.Kafka)
 	}
 	if p.OnError != "fail" || p.Outputs != nil || p.Tables != nil {
@@ -247,6 +248,17 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		p, problems := Load("p.yaml", []byte(text), map[string]string{"A": "a\nb"})
+		if p != nil {
+			checked, more := Check(context.Background(), p, Finder{})
+			if (checked.Plan == nil) && p.Query != "" && !Failed(append(problems, more...)) {
+				t.Fatalf("%q: neither a plan nor a problem", text)
+			}
+			for _, pr := range more {
+				if pr.Message == "" || pr.Line < 1 || pr.Column < 1 {
+					t.Fatalf("%q: bad problem %+v", text, pr)
+				}
+			}
+		}
 		lines := strings.Count(text, "\n") + strings.Count(text, "\r") + 2
 		for _, pr := range problems {
 			if pr.Message == "" || pr.Hint == "" || pr.Line < 1 || pr.Line > lines || pr.Column < 1 {

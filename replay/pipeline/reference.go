@@ -111,8 +111,8 @@ func shape(f *field) string {
 		switch k {
 		case kindSecret:
 			return "${VAR}"
-		case kindColumn:
-			return "column"
+		case kindLabel:
+			return "name"
 		case kindURL:
 			return "http(s) address"
 		}

@@ -234,7 +234,7 @@ func floorDiv(a, b int64) int64 {
 func literalBytes(digits string) (*expr.Node, error) {
 	b, err := hex.DecodeString(digits)
 	if err != nil {
-		return nil, schema.WithHint(fmt.Errorf("X'%s' is not hexadecimal", shorten(digits)), "write two digits 0-9 A-F for each byte: X'0AFF'")
+		return nil, schema.WithHint(fmt.Errorf("the literal X'%s' is not hexadecimal", shorten(digits)), "write two digits 0-9 A-F for each byte: X'0AFF'")
 	}
 	return expr.Literal(b, schema.Type{Kind: schema.Bytes}), nil
 }

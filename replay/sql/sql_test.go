@@ -1,7 +1,6 @@
 package sql
 
 import (
-	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,8 +8,6 @@ import (
 	"github.com/lockstep-data/lockstep/replay/expr"
 	"github.com/lockstep-data/lockstep/schema"
 )
-
-var update = flag.Bool("update", false, "write the generated parts anew")
 
 var (
 	tBool   = schema.Type{Kind: schema.Boolean}

@@ -178,6 +178,8 @@ func gatherFixed[T any](columns []*Column, refs []Ref, values func(*Column) []T)
 	return out
 }
 
+const word = 16
+
 func gatherBytes(dt arrow.DataType, columns []*Column, refs []Ref, valid *memory.Buffer, nulls int) (*array.Data, error) {
 	n := len(refs)
 	offsets := make([]int32, n+1)
@@ -192,15 +194,22 @@ func gatherBytes(dt arrow.DataType, columns []*Column, refs []Ref, valid *memory
 		}
 		offsets[i+1] = int32(total)
 	}
-	// A little slack lets short values be copied in words.
-	data := make([]byte, total, total+16)
+	// Short values are copied as a whole word, beyond their end: what is too much is overwritten by the next value
+	// or lies in the slack. That takes half the time of a call for each.
+	data := make([]byte, total+word)
 	for i, r := range refs {
 		if r.Segment == NoSegment {
 			continue
 		}
 		c := columns[r.Segment]
-		copy(data[offsets[i]:offsets[i+1]], c.data[c.offsets[r.Row]:c.offsets[r.Row+1]])
+		from, to := c.offsets[r.Row], c.offsets[r.Row+1]
+		if to-from <= word && int(from)+word <= len(c.data) {
+			*(*[word]byte)(data[offsets[i]:]) = [word]byte(c.data[from:])
+		} else {
+			copy(data[offsets[i]:offsets[i+1]], c.data[from:to])
+		}
 	}
+	data = data[:total]
 	return array.NewData(dt, n, []*memory.Buffer{valid, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offsets)), memory.NewBufferBytes(data)}, nil, nulls, 0), nil
 }
 

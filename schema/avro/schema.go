@@ -14,7 +14,6 @@ import (
 type node struct {
 	kind    string // record, enum, fixed, array, map, union or a primitive
 	name    string // of a named type, with its namespace
-	aliases []string
 	logical string
 	// precision and scale of a decimal
 	precision, scale int

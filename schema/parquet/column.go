@@ -3,6 +3,7 @@ package parquet
 import (
 	"errors"
 	"math"
+	"unicode/utf8"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -303,6 +304,22 @@ func (c *bytesColumn) gather(index []int32) error {
 
 var errTooLong = errors.New("more than 2 GiB of text in one batch of rows")
 
+var errText = schema.WithHint(errors.New("a text is not UTF-8"), "declare the column as bytes")
+
+// validText reports whether every value is UTF-8: all together are, and none ends within a letter.
+func validText(data []byte, offsets []uint32) bool {
+	end := offsets[len(offsets)-1]
+	if !utf8.Valid(data[offsets[0]:end]) {
+		return false
+	}
+	for _, o := range offsets[1:] {
+		if o < end && !utf8.RuneStart(data[o]) {
+			return false
+		}
+	}
+	return true
+}
+
 func (c *bytesColumn) plain(v encoding.Values, from, n int) error {
 	if err := c.settle(); err != nil {
 		return err
@@ -328,6 +345,9 @@ func (c *bytesColumn) plain(v encoding.Values, from, n int) error {
 	first := offsets[0]
 	if len(c.data)+int(offsets[n]-first) > math.MaxInt32 {
 		return errTooLong
+	}
+	if c.typ.Kind == schema.String && !validText(data, offsets) {
+		return errText
 	}
 	base := int32(len(c.data)) - int32(first)
 	c.data = append(c.data, data[first:offsets[n]]...)

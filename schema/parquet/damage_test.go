@@ -184,3 +184,37 @@ func TestRandomDamage(t *testing.T) {
 		}
 	}
 }
+
+// Counts in the footer that are not those of the pages are found, whichever way they lie.
+func TestLyingCounts(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	fields := []schema.Field{{Name: "a", Type: schema.Type{Kind: schema.BigInt}}, {Name: "l", Type: schema.Type{Kind: schema.Array, Elem: &schema.Type{Kind: schema.Int}}}}
+	for c := range fields {
+		for _, rows := range []int64{-5, -1, 1, 1 << 40} {
+			for _, values := range []bool{false, true} {
+				var buf bytes.Buffer
+				w, err := NewWriter(&buf, fields[c:c+1], WriteOptions{})
+				if err == nil {
+					err = w.Write(randomRecord(r, fields[c:c+1], 200))
+				}
+				if err == nil {
+					err = w.flush()
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.groups[0].NumRows += rows
+				if values {
+					w.groups[0].Columns[0].MetaData.NumValues += rows
+				}
+				if err := w.Close(); err != nil {
+					t.Fatal(err)
+				}
+				_, err = readAll(buf.Bytes())
+				if err == nil || !strings.Contains(err.Error(), "dir/x.parquet: row group 0: column "+fields[c].Name) {
+					t.Errorf("%s, %+d rows, values %v: %v", fields[c].Name, rows, values, err)
+				}
+			}
+		}
+	}
+}

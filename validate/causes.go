@@ -1,0 +1,488 @@
+package validate
+
+import (
+	"bytes"
+	"fmt"
+	"html"
+	"math"
+	"math/big"
+	"sort"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/unicode/norm"
+)
+
+// The causes that values themselves show. A column is judged before its cells: the first hearing counts, for
+// every suspicion, how many of the column's cells fit it; only those with enough behind them are then given to
+// cells, each cell getting the first that fits, in the order of the list below.
+const (
+	causeSwapped     = "swapped_columns"
+	causeShifted     = "shifted_rows"
+	causeDrift       = "schema_drift"
+	causeZone        = "time_zone"
+	causeUnit        = "time_unit"
+	causeFactor      = "constant_factor"
+	causeWidth       = "float_width"
+	causeULP         = "ulp_noise"
+	causeTruncation  = "truncation"
+	causeRounding    = "rounding"
+	causeNullDefault = "null_default"
+	causeText        = "text_normalisation"
+	causeEncoding    = "encoding"
+	causeDuplicate   = "duplicate"
+	causeConflict    = "conflicting_duplicate"
+	unexplained      = "unexplained"
+)
+
+var causeOrder = map[string]int{causeSwapped: 1, causeShifted: 2, causeDrift: 3, causeZone: 4, causeUnit: 5, causeFactor: 6,
+	causeWidth: 7, causeULP: 8, causeTruncation: 9, causeRounding: 10, causeNullDefault: 11, causeText: 12, causeEncoding: 13,
+	causeDuplicate: 14, causeConflict: 15}
+
+// suspicion is a cause with what makes it this one.
+type suspicion struct {
+	cause string
+	n     int64  // decimals, nanoseconds, column
+	side  int8   // the side that lost something: 0 left, 1 right
+	param string // a ratio, a default, a way of writing
+}
+
+// hearingCells is how many cells of a column the first hearing looks at, the first in the order of keys.
+const hearingCells = 100_000
+
+// suspect collects a column's suspicions.
+type suspect struct {
+	c      *typ
+	counts map[suspicion]int64
+	cells  int64 // heard, NULL on no side
+	nulls  [2]int64
+	all    int64
+	shifts map[string]bool // some of the values that slipped by a row
+	found  []suspicion     // what is believed after the hearing, in order
+}
+
+func newSuspect(c *typ) *suspect {
+	return &suspect{c: c, counts: map[suspicion]int64{}, shifts: map[string]bool{}}
+}
+
+// ulpNoise is how many steps of a float count as noise of computing.
+const ulpNoise = 16
+
+const maxSuspicions = 4096
+
+// manyShifts is how many different values have to slip by a row before it is no accident.
+const manyShifts = 8
+
+func (s *suspect) count(x suspicion) {
+	if n, ok := s.counts[x]; ok || len(s.counts) < maxSuspicions {
+		s.counts[x] = n + 1
+	}
+}
+
+// hear looks at one pair of cells that differ.
+func (s *suspect) hear(l, r []byte) {
+	s.all++
+	if s.all > hearingCells {
+		return
+	}
+	if l[0] == 0 || r[0] == 0 {
+		side, v := int8(0), r
+		if r[0] == 0 {
+			side, v = 1, l
+		}
+		s.nulls[side]++
+		if len(v) <= 64 {
+			s.count(suspicion{cause: causeNullDefault, side: side, param: string(v)})
+		}
+		return
+	}
+	s.cells++
+	_, li, lb, _ := cutCell(s.c, l)
+	_, ri, rb, _ := cutCell(s.c, r)
+	switch s.c.kind {
+	case kFloat, kInt, kDecimal, kNumber:
+		s.numbers(li, lb, ri, rb)
+	case kTimestamp, kDate:
+		d := new(big.Int).Sub(nanosOf(s.c, ri, rb), nanosOf(s.c, li, lb))
+		if d.IsInt64() && plausibleZone(d.Int64()) {
+			s.count(suspicion{cause: causeZone, n: d.Int64()})
+		}
+		for _, per := range []int64{1e9, 1e6, 1e3} {
+			for side := range int8(2) {
+				if x := (suspicion{cause: causeUnit, n: per, side: side}); s.fits(x, l, r) {
+					s.count(x)
+				}
+			}
+		}
+	case kText:
+		for _, way := range textWays {
+			if x := (suspicion{cause: causeText, param: way.name}); s.fits(x, l, r) {
+				s.count(x)
+				break
+			}
+		}
+		for side := range int8(2) {
+			if x := (suspicion{cause: causeEncoding, side: side}); s.fits(x, l, r) {
+				s.count(x)
+			}
+		}
+	}
+}
+
+func (s *suspect) numbers(li int64, lb []byte, ri int64, rb []byte) {
+	a, ok1 := exactRat(s.c, li, lb)
+	b, ok2 := exactRat(s.c, ri, rb)
+	if !ok1 || !ok2 {
+		return
+	}
+	if s.c.kind == kFloat {
+		if x := (suspicion{cause: causeULP}); s.fitsFloat(x, li, ri) {
+			s.count(x)
+		}
+		for side := range int8(2) {
+			if x := (suspicion{cause: causeWidth, side: side}); s.fitsFloat(x, li, ri) {
+				s.count(x)
+			}
+		}
+	}
+	if a.Sign() != 0 && b.Sign() != 0 {
+		if x := ratioOf(s.c, a, b); x.param != "1" {
+			s.count(x)
+		}
+	}
+	if s.c.kind == kInt {
+		return
+	}
+	texts := [2]string{shortText(s.c, li, lb), shortText(s.c, ri, rb)}
+	for side := range int8(2) {
+		coarse, fine := texts[side], texts[1-side]
+		from := decimalsOf(coarse)
+		for d := from; d < min(decimalsOf(fine), from+4); d++ {
+			if fitsDecimals(causeTruncation, coarse, fine, d) {
+				s.count(suspicion{cause: causeTruncation, n: int64(d), side: side})
+			}
+			if fitsDecimals(causeRounding, coarse, fine, d) {
+				s.count(suspicion{cause: causeRounding, n: int64(d), side: side})
+			}
+		}
+	}
+}
+
+// shortText is a number as its writer meant it: a float by its shortest text.
+func shortText(c *typ, i int64, b []byte) string {
+	if c.kind == kFloat {
+		width := max(c.bits, 32)
+		return strings.TrimSuffix(strconv.FormatFloat(math.Float64frombits(uint64(i)), 'f', -1, width), ".0")
+	}
+	s := string(appendText(nil, c, i, b))
+	if strings.Contains(s, ".") && !strings.Contains(s, "e") {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	}
+	return s
+}
+
+func decimalsOf(s string) int {
+	if i := strings.IndexByte(s, '.'); i >= 0 {
+		return len(s) - i - 1
+	}
+	return 0
+}
+
+// fitsDecimals says whether coarse is fine cut, or rounded, to d decimals.
+func fitsDecimals(cause, coarse, fine string, d int) bool {
+	if decimalsOf(fine) <= d || len(fine) > 60 {
+		return false
+	}
+	a, ok := new(big.Rat).SetString(fine)
+	b, ok2 := new(big.Rat).SetString(coarse)
+	if !ok || !ok2 {
+		return false
+	}
+	if cause == causeTruncation {
+		at := strings.IndexByte(fine, '.')
+		cut, ok := new(big.Rat).SetString(strings.TrimSuffix(fine[:at+1+d], "."))
+		return ok && cut.Cmp(b) == 0
+	}
+	rounded, _ := new(big.Rat).SetString(a.FloatString(d))
+	if rounded.Cmp(b) == 0 {
+		return true
+	}
+	// Half to even, as banks and IEEE do.
+	twice := new(big.Rat).Sub(a, b)
+	twice.Abs(twice.Add(twice, twice))
+	unit := new(big.Rat).SetFrac(big.NewInt(1), new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(d)), nil))
+	return decimalsOf(coarse) <= d && twice.Cmp(unit) == 0
+}
+
+// ratioOf is right over left, to twelve digits for floats.
+func ratioOf(c *typ, a, b *big.Rat) suspicion {
+	q := new(big.Rat).Quo(b, a)
+	if c.kind != kFloat {
+		return suspicion{cause: causeFactor, param: q.RatString()}
+	}
+	f, _ := q.Float64()
+	return suspicion{cause: causeFactor, param: strconv.FormatFloat(f, 'g', 12, 64)}
+}
+
+// plausibleZone: whole quarters of an hour, up to 14 hours.
+func plausibleZone(ns int64) bool {
+	const quarter = 900e9
+	return ns != 0 && ns%quarter == 0 && ns <= 14*4*quarter && ns >= -14*4*quarter
+}
+
+type textWay struct {
+	name string
+	f    func(string) string
+}
+
+var textWays = []textWay{
+	{"white space at the ends", strings.TrimSpace},
+	{"upper and lower case", func(s string) string { return strings.ToLower(strings.ToUpper(s)) }},
+	{"Unicode form (NFC)", norm.NFC.String},
+	{"Unicode form (NFKC)", norm.NFKC.String},
+	{"white space inside", func(s string) string { return strings.Join(strings.FieldsFunc(s, unicode.IsSpace), " ") }},
+	{"HTML escapes", html.UnescapeString},
+	{"backslash escapes", unescape},
+	{"case and white space", func(s string) string {
+		return strings.ToLower(strings.ToUpper(strings.Join(strings.Fields(norm.NFKC.String(s)), " ")))
+	}},
+}
+
+func unescape(s string) string {
+	if u, err := strconv.Unquote(`"` + s + `"`); err == nil {
+		return u
+	}
+	return s
+}
+
+// misread is text in UTF-8 that was read as Windows-1252 or Latin-1.
+func misread(s string) (string, string) {
+	a, err1 := charmap.Windows1252.NewDecoder().String(s)
+	b, err2 := charmap.ISO8859_1.NewDecoder().String(s)
+	if err1 != nil || err2 != nil {
+		return "", ""
+	}
+	return a, b
+}
+
+// lossy says whether s is whole with its characters beyond ASCII replaced.
+func lossy(s, whole string) bool {
+	replaced := false
+	for _, c := range whole {
+		x, n := utf8.DecodeRuneInString(s)
+		switch {
+		case n == 0:
+			return false
+		case c > 127 && (x == '?' || x == utf8.RuneError):
+			replaced = true
+		case x != c:
+			return false
+		}
+		s = s[n:]
+	}
+	return replaced && s == ""
+}
+
+func (s *suspect) fitsFloat(x suspicion, li, ri int64) bool {
+	a, b := math.Float64frombits(uint64(li)), math.Float64frombits(uint64(ri))
+	if a-b != a-b {
+		return false
+	}
+	if x.cause == causeULP {
+		return ulps(a, b, s.c.bits) <= ulpNoise
+	}
+	if s.c.bits != 64 {
+		return false
+	}
+	if x.side == 0 {
+		a, b = b, a
+	}
+	return float64(float32(a)) == b
+}
+
+// fits says whether a pair of cells fits a suspicion about values.
+func (s *suspect) fits(x suspicion, l, r []byte) bool {
+	if x.cause == causeNullDefault || x.cause == causeDrift {
+		if x.side == 1 {
+			l, r = r, l
+		}
+		return l[0] == 0 && r[0] != 0 && (x.cause == causeDrift || string(r) == x.param)
+	}
+	if l[0] == 0 || r[0] == 0 {
+		return false
+	}
+	_, li, lb, _ := cutCell(s.c, l)
+	_, ri, rb, _ := cutCell(s.c, r)
+	switch x.cause {
+	case causeULP, causeWidth:
+		return s.fitsFloat(x, li, ri)
+	case causeFactor:
+		a, ok1 := exactRat(s.c, li, lb)
+		b, ok2 := exactRat(s.c, ri, rb)
+		return ok1 && ok2 && a.Sign() != 0 && b.Sign() != 0 && ratioOf(s.c, a, b) == suspicion{cause: causeFactor, param: x.param}
+	case causeRounding, causeTruncation:
+		coarse, fine := shortText(s.c, li, lb), shortText(s.c, ri, rb)
+		if x.side == 1 {
+			coarse, fine = fine, coarse
+		}
+		return fitsDecimals(x.cause, coarse, fine, int(x.n))
+	case causeZone:
+		d := new(big.Int).Sub(nanosOf(s.c, ri, rb), nanosOf(s.c, li, lb))
+		return d.IsInt64() && d.Int64() == x.n
+	case causeUnit:
+		a, b := nanosOf(s.c, li, lb), nanosOf(s.c, ri, rb)
+		if x.side == 0 {
+			a, b = b, a
+		}
+		per := big.NewInt(x.n)
+		cut := new(big.Int)
+		cut.Div(a, per) // Euclidean: downwards
+		cut.Mul(cut, per)
+		if cut.Cmp(b) == 0 {
+			return true
+		}
+		cut.Quo(a, per) // towards zero
+		return cut.Mul(cut, per).Cmp(b) == 0
+	case causeText:
+		for _, w := range textWays {
+			if w.name == x.param {
+				return w.f(string(lb)) == w.f(string(rb))
+			}
+		}
+	case causeEncoding:
+		damaged, whole := string(lb), string(rb)
+		if x.side == 1 {
+			damaged, whole = whole, damaged
+		}
+		a, b := misread(whole)
+		return damaged == a || damaged == b || lossy(damaged, whole)
+	}
+	return false
+}
+
+// believe decides which suspicions have enough behind them. compared and equal are the column's counts.
+func (s *suspect) believe(compared, equal int64) {
+	heard := min(s.all, hearingCells)
+	var best [2]suspicion // the one way of losing decimals that fits most, for each side
+	var bestN [2]int64
+	for x, n := range s.counts {
+		ok := false
+		switch x.cause {
+		case causeRounding, causeTruncation:
+			b := best[x.side]
+			// On a tie rounding is believed: half of all roundings look like cuts. Fewer decimals last.
+			if n > bestN[x.side] || n == bestN[x.side] && (x.cause > b.cause || x.cause == b.cause && x.n < b.n) {
+				if x.cause == causeTruncation && n == bestN[x.side] {
+					if b.cause == causeRounding && b.n <= x.n {
+						continue
+					}
+				}
+				best[x.side], bestN[x.side] = x, n
+			}
+			continue
+		case causeZone:
+			ok = n >= 2 && n*20 >= heard
+		case causeFactor:
+			ok = n >= 3 && n*10 >= s.cells
+		case causeNullDefault:
+			ok = isDefault(s.c, x.param) || n >= 10 && n*10 >= s.nulls[x.side]*9
+		case causeShifted:
+			ok = n >= 3 && n*2 >= heard && int64(len(s.shifts)) >= min(n, manyShifts)
+		case causeSwapped:
+			ok = n >= 2 || n == heard
+		case causeUnit, causeWidth, causeULP, causeText, causeEncoding:
+			ok = true
+		}
+		if ok {
+			s.found = append(s.found, x)
+		}
+	}
+	for side, n := range bestN {
+		if n > 0 && n*50 >= s.cells {
+			s.found = append(s.found, best[side])
+		}
+	}
+	for side := range int8(2) {
+		if equal == 0 && compared >= 2 && s.nulls[side] == heard && len(s.counts) != 1 {
+			s.found = append(s.found, suspicion{cause: causeDrift, side: side})
+		}
+	}
+	sort.Slice(s.found, func(i, j int) bool {
+		a, b := s.found[i], s.found[j]
+		o, p := causeOrder[a.cause], causeOrder[b.cause]
+		noise := (a.cause == causeULP || a.cause == causeWidth) && (b.cause == causeULP || b.cause == causeWidth)
+		if o != p && !noise { // a short float may lie within the noise, and noise may hit a short float
+			return o < p
+		}
+		if n, m := s.counts[a], s.counts[b]; n != m {
+			return n > m
+		}
+		return fmt.Sprint(a) < fmt.Sprint(b)
+	})
+}
+
+// isDefault says whether a cell is what programs write for want of a value.
+func isDefault(c *typ, cell string) bool {
+	_, i, b, _ := cutCell(c, []byte(cell))
+	switch c.kind {
+	case kBool, kInt, kDecimal, kDate, kTime:
+		return i == 0 || c.kind == kInt && !c.unsigned && i == -1
+	case kFloat:
+		f := math.Float64frombits(uint64(i))
+		return f == 0 || f != f || f == -1
+	case kTimestamp:
+		return nanosOf(c, i, b).Sign() == 0
+	case kNumber:
+		return len(b) == 1
+	case kText:
+		switch strings.ToLower(strings.TrimSpace(string(b))) {
+		case "", "null", "none", "nil", "n/a", "na", "nan", "-", "unknown", "undefined", `\n`:
+			return true
+		}
+	case kBinary:
+		return len(b) == 0
+	case kList, kMap:
+		return bytes.Equal(b, []byte{0})
+	}
+	return false
+}
+
+// evidence says in words what was seen.
+func (s *suspect) evidence(x suspicion, column string, cols []column) string {
+	sides := [2]string{"left", "right"}
+	lost, kept := sides[x.side], sides[1-x.side]
+	of := fmt.Sprintf("%s: ", column)
+	switch x.cause {
+	case causeRounding:
+		return of + fmt.Sprintf("%s = %s rounded to %d decimals", lost, kept, x.n)
+	case causeTruncation:
+		return of + fmt.Sprintf("%s = %s cut to %d decimals", lost, kept, x.n)
+	case causeWidth:
+		return of + fmt.Sprintf("%s = %s through a 32-bit float", lost, kept)
+	case causeULP:
+		return of + fmt.Sprintf("the values are at most %d floating-point steps apart", ulpNoise)
+	case causeZone:
+		d := float64(x.n) / 3600e9
+		return of + fmt.Sprintf("right = left %+g h", d)
+	case causeUnit:
+		return of + fmt.Sprintf("%s = %s cut to %s", lost, kept, map[int64]string{1e9: "seconds", 1e6: "milliseconds", 1e3: "microseconds"}[x.n])
+	case causeFactor:
+		return of + fmt.Sprintf("right = left * %s", x.param)
+	case causeNullDefault:
+		return of + fmt.Sprintf("%s is NULL where %s is %s", lost, kept, string(cellJSON(s.c, []byte(x.param))))
+	case causeText:
+		return of + "the same but for " + x.param
+	case causeEncoding:
+		return of + fmt.Sprintf("%s is %s read or written in another encoding", lost, kept)
+	case causeDrift:
+		return of + fmt.Sprintf("NULL in every row of the %s", lost)
+	case causeSwapped:
+		return of + fmt.Sprintf("the values stand in %s", cols[x.n].name)
+	case causeShifted:
+		return of + "right has the value of the " + x.param + " key of the left"
+	}
+	return of
+}

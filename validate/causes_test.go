@@ -1,0 +1,127 @@
+package validate
+
+import (
+	"fmt"
+	"testing"
+)
+
+// TestCausesThatValuesShow plants one cause in one column and expects it by name in all its cells.
+func TestCausesThatValuesShow(t *testing.T) {
+	type pairs = func(i int) (l, r string)
+	text := func(s string) string { return `"` + s + `"` }
+	for _, c := range []struct {
+		cause string
+		cells pairs
+	}{
+		{causeRounding, func(i int) (string, string) {
+			return fmt.Sprintf("%d.%03d", i, i*37%1000), fmt.Sprintf("%.2f", float64(i)+float64(i*37%1000)/1000)
+		}},
+		{causeTruncation, func(i int) (string, string) {
+			s := fmt.Sprintf("%d.%03d", i, i*37%1000)
+			return s, s[:len(s)-1]
+		}},
+		{causeFactor, func(i int) (string, string) { return fmt.Sprint(i*7 + 3), fmt.Sprintf("%.2f", float64(i*7+3)/100) }},
+		{causeNullDefault, func(i int) (string, string) {
+			if i%5 == 0 {
+				return "null", text("")
+			}
+			return text("x"), text("x")
+		}},
+		{causeText, func(i int) (string, string) { return text(fmt.Sprintf("Name %d", i)), text(fmt.Sprintf("NAME %d", i)) }},
+		{causeText, func(i int) (string, string) { return text(fmt.Sprintf("n%d", i)), text(fmt.Sprintf("n%d  ", i)) }},
+		{causeText, func(i int) (string, string) {
+			return text(fmt.Sprintf("caf\u00e9 %d", i)), text(fmt.Sprintf("cafe\u0301 %d", i))
+		}},
+		{causeEncoding, func(i int) (string, string) {
+			return text(fmt.Sprintf("Zürich %d", i)), text(fmt.Sprintf("ZÃ¼rich %d", i))
+		}},
+		{causeDrift, func(i int) (string, string) { return fmt.Sprint(i * 31), "null" }},
+		{unexplained, func(i int) (string, string) { return fmt.Sprint(i * 7919 % 1009), fmt.Sprint(i * 104729 % 997) }},
+	} {
+		t.Run(c.cause, func(t *testing.T) {
+			var l, r []string
+			for i := range 200 {
+				x, y := c.cells(i)
+				l = append(l, fmt.Sprintf(`{"id":%d,"v":%s}`, i, x))
+				r = append(r, fmt.Sprintf(`{"id":%d,"v":%s}`, i, y))
+			}
+			res := judge(t, Options{Left: jsonSide(t, l...), Right: jsonSide(t, r...), Key: key})
+			if c.cause == unexplained {
+				if res.Unexplained.Cells != res.Columns[0].Different || len(res.Causes) != 0 {
+					t.Errorf("a cause without evidence: %+v, unexplained %+v", res.Causes, res.Unexplained)
+				}
+				return
+			}
+			if len(res.Causes) != 1 || res.Causes[0].Cause != c.cause || res.Causes[0].Cells != res.Columns[0].Different || res.Causes[0].Evidence == "" {
+				t.Errorf("%d differ; causes %+v, unexplained %+v", res.Columns[0].Different, res.Causes, res.Unexplained)
+			}
+		})
+	}
+}
+
+func TestCausesOfTimes(t *testing.T) {
+	type row struct {
+		ID int64 `parquet:"id"`
+		T  int64 `parquet:"t,timestamp(microsecond)"`
+	}
+	for cause, f := range map[string]func(us int64, i int) int64{
+		causeZone: func(us int64, i int) int64 { return us + int64(1+i%2)*3600e6 }, // one hour in winter, two in summer
+		causeUnit: func(us int64, _ int) int64 { return us / 1000 * 1000 },
+	} {
+		var l, r []row
+		for i := range 100 {
+			us := int64(1_780_000_000_000_000 + i*7_777_777_777)
+			l, r = append(l, row{int64(i), us}), append(r, row{int64(i), f(us, i)})
+		}
+		res := judge(t, Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key})
+		if len(res.Causes) != 1 || res.Causes[0].Cause != cause || res.Causes[0].Cells != res.Columns[0].Different {
+			t.Errorf("%s: %+v, unexplained %+v", cause, res.Causes, res.Unexplained)
+		}
+	}
+}
+
+func TestCausesOfFloats(t *testing.T) {
+	type row struct {
+		ID int64   `parquet:"id"`
+		V  float64 `parquet:"v"`
+	}
+	for cause, f := range map[string]func(x float64) float64{
+		causeWidth: func(x float64) float64 { return float64(float32(x)) },
+		causeULP:   func(x float64) float64 { return x * (1 + 3e-16) },
+	} {
+		var l, r []row
+		for i := range 100 {
+			x := float64(i+1) / 7
+			l, r = append(l, row{int64(i), x}), append(r, row{int64(i), f(x)})
+		}
+		res := judge(t, Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key})
+		if len(res.Causes) != 1 || res.Causes[0].Cause != cause || res.Causes[0].Cells != res.Columns[0].Different {
+			t.Errorf("%s: %+v, unexplained %+v", cause, res.Causes, res.Unexplained)
+		}
+	}
+}
+
+func TestCausesAcrossCells(t *testing.T) {
+	var l, r []string
+	for i := range 50 {
+		l = append(l, fmt.Sprintf(`{"id":%d,"a":%d,"b":%d}`, i, i, i+1000))
+		r = append(r, fmt.Sprintf(`{"id":%d,"a":%d,"b":%d}`, i, i+1000, i))
+	}
+	res := judge(t, Options{Left: jsonSide(t, l...), Right: jsonSide(t, r...), Key: key})
+	if len(res.Causes) != 1 || res.Causes[0].Cause != causeSwapped || res.Causes[0].Rows != 50 || res.Causes[0].Cells != 100 {
+		t.Errorf("swapped: %+v", res.Causes)
+	}
+	l, r = nil, nil
+	for i := range 50 {
+		l = append(l, fmt.Sprintf(`{"id":%d,"a":%d}`, i, i*i*31%997))
+		r = append(r, fmt.Sprintf(`{"id":%d,"a":%d}`, i, (i-1)*(i-1)*31%997))
+	}
+	res = judge(t, Options{Left: jsonSide(t, l...), Right: jsonSide(t, r...), Key: key})
+	if len(res.Causes) == 0 || res.Causes[0].Cause != causeShifted || res.Causes[0].Cells < 48 {
+		t.Errorf("shifted: %+v", res.Causes)
+	}
+	res = judge(t, Options{Left: csvSide(t, "id,v\n1,a\n2,x\n"), Right: csvSide(t, "id,v\n1,a\n1,a\n2,x\n2,y\n"), Key: key})
+	if len(res.Causes) != 2 {
+		t.Errorf("duplicates: %+v", res.Causes)
+	}
+}

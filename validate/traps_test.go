@@ -1,0 +1,474 @@
+package validate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/deprecated"
+)
+
+// The trap suite: ways in which tools that compare say "equal" about data that differs, raise a false alarm, or
+// fall over. Each test names the trap.
+
+func TestTrap01NoToleranceUnasked(t *testing.T) {
+	l, r := 1.0, 1.0+1e-15
+	res := judge(t, Options{Left: floats(t, l), Right: floats(t, r), Key: key})
+	wantRows(t, res, Different, Rows{Changed: 1})
+}
+
+func TestTrap02IntegersBeyond2To53(t *testing.T) {
+	res := judge(t, Options{Left: jsonSide(t, `{"id":1,"v":9007199254740993}`), Right: jsonSide(t, `{"id":1,"v":9007199254740992}`), Key: key})
+	wantRows(t, res, Different, Rows{Changed: 1})
+	type signed struct {
+		ID int64 `parquet:"id"`
+		V  int64 `parquet:"v"`
+	}
+	type unsigned struct {
+		ID uint64 `parquet:"id"`
+		V  uint64 `parquet:"v"`
+	}
+	res = judge(t, Options{Left: parquetSide(t, []signed{{1, math.MaxInt64}, {2, -1}}), Right: parquetSide(t, []unsigned{{1, math.MaxInt64}, {2, math.MaxUint64}}), Key: key})
+	wantRows(t, res, Different, Rows{Equal: 1, Changed: 1}) // -1 is not 2^64-1
+}
+
+func TestTrap03DecimalsThroughFloats(t *testing.T) {
+	d := func(p, s int32) []arrow.Field {
+		return []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("v", &arrow.Decimal128Type{Precision: p, Scale: s})}
+	}
+	res := judge(t, Options{Left: arrowSide(t, d(38, 2), `[{"id":1,"v":"123456789012345678901234567890.01"},{"id":2,"v":"1.10"}]`),
+		Right: arrowSide(t, d(38, 1), `[{"id":1,"v":"123456789012345678901234567890.0"},{"id":2,"v":"1.1"}]`), Key: key})
+	wantRows(t, res, Different, Rows{Equal: 1, Changed: 1})
+	if got := string(res.Columns[0].MaxAbs); got != `"0.01"` {
+		t.Errorf("max_abs is %s", got)
+	}
+	res = judge(t, Options{Left: arrowSide(t, d(12, 2), `[{"id":1,"v":"1.10"},{"id":2,"v":"-5.00"}]`),
+		Right: arrowSide(t, d(9, 4), `[{"id":1,"v":"1.1000"},{"id":2,"v":"-5.0000"}]`), Key: key})
+	wantRows(t, res, Equal, Rows{Equal: 2})
+	res = judge(t, Options{Left: arrowSide(t, d(12, 2), `[{"id":1,"v":"7.00"}]`), Right: jsonSide(t, `{"id":1,"v":7}`), Key: key})
+	wantRows(t, res, Equal, Rows{Equal: 1})
+}
+
+func TestTrap04NullIsNotEmpty(t *testing.T) {
+	res := judge(t, Options{Left: csvSide(t, "id,v\n1,\n2,\"\"\n3,x\n4,\n"), Right: csvSide(t, "id,v\n1,\"\"\n2,\"\"\n3,\n4,\n"), Key: key})
+	wantRows(t, res, Different, Rows{Equal: 2, Changed: 2})
+	if c := res.Columns[0]; c.NullLeft != 1 || c.NullRight != 1 {
+		t.Errorf("nulls: %+v", c)
+	}
+	tol, _ := ParseTolerance("v=null_as:''")
+	res = judge(t, Options{Left: csvSide(t, "id,v\n1,\n2,x\n"), Right: csvSide(t, "id,v\n1,\"\"\n2,x\n"), Key: key, Tolerances: []Tolerance{tol}})
+	wantRows(t, res, Equal, Rows{Equal: 1, Within: 1})
+}
+
+func TestTrap05TextIsNotTrimmed(t *testing.T) {
+	res := judge(t, Options{Left: csvSide(t, "id,v\n1,a\n2,b\n"), Right: csvSide(t, "id,v\n1,a \n2,B\n"), Key: key})
+	wantRows(t, res, Different, Rows{Changed: 2})
+}
+
+func TestTrap06LongTextIsNotCut(t *testing.T) {
+	long := strings.Repeat("x", 100_000)
+	res := judge(t, Options{Left: csvSide(t, "id,v\n1,"+long+"a\n"), Right: csvSide(t, "id,v\n1,"+long+"b\n"), Key: key})
+	wantRows(t, res, Different, Rows{Changed: 1})
+}
+
+func TestTrap07TimestampsBelowTheSecond(t *testing.T) {
+	f := []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("v", arrow.FixedWidthTypes.Timestamp_ns)}
+	res := judge(t, Options{Left: arrowSide(t, f, `[{"id":1,"v":"2026-01-01 00:00:00.000000001"}]`),
+		Right: arrowSide(t, f, `[{"id":1,"v":"2026-01-01 00:00:00.000000002"}]`), Key: key})
+	wantRows(t, res, Different, Rows{Changed: 1})
+}
+
+func TestTrap08DuplicateKeys(t *testing.T) {
+	l := "id,v\n1,a\n1,b\n1,c\n2,x\n3,y\n"
+	r := "id,v\n1,a\n2,x\n3,y\n3,y\n"
+	res := judge(t, Options{Left: csvSide(t, l), Right: csvSide(t, r), Key: key})
+	wantRows(t, res, BrokenKeys, Rows{Equal: 1, DuplicateLeft: 4, DuplicateRight: 3})
+	res = judge(t, Options{Left: csvSide(t, l), Right: csvSide(t, r), Key: key, MatchDuplicates: true})
+	wantRows(t, res, Different, Rows{Equal: 3, OnlyLeft: 2, OnlyRight: 1})
+}
+
+func TestTrap09InnerJoin(t *testing.T) {
+	res := judge(t, Options{Left: csvSide(t, "id,v\n1,a\n2,b\n"), Right: csvSide(t, "id,v\n2,b\n3,c\n"), Key: key})
+	wantRows(t, res, Different, Rows{Equal: 1, OnlyLeft: 1, OnlyRight: 1})
+}
+
+func TestTrap10BothEmpty(t *testing.T) {
+	res := judge(t, Options{Left: csvSide(t, "id,v\n"), Right: csvSide(t, "id,v\n"), Key: key})
+	wantRows(t, res, Inconclusive, Rows{})
+	res = judge(t, Options{Left: csvSide(t, "id,v\n"), Right: csvSide(t, "id,v\n1,a\n"), Key: key})
+	wantRows(t, res, Different, Rows{OnlyRight: 1})
+	refused(t, Options{Left: csvSide(t, ""), Right: csvSide(t, "id,v\n1,a\n"), Key: key}, "empty")
+	res = judge(t, Options{Left: csvSide(t, "id,v\n1,a\n"), Right: csvSide(t, "id,v\n1,a\n"), Key: key, Where: "v = 'b'"})
+	wantRows(t, res, Inconclusive, Rows{})
+}
+
+func TestTrap11CompositeKeysAreNotGlued(t *testing.T) {
+	res := judge(t, Options{Left: csvSide(t, "a,b,v\nx y,z,1\n"), Right: csvSide(t, "a,b,v\nx,y z,1\n"), Key: []string{"a,b"}})
+	wantRows(t, res, Different, Rows{OnlyLeft: 1, OnlyRight: 1})
+	// A partly NULL key is a key; one that is NULL as a whole is none.
+	res = judge(t, Options{Left: csvSide(t, "a,b,v\n1,,1\n,,2\n,1,3\n"), Right: csvSide(t, "a,b,v\n1,,1\n,,2\n,1,3\n"), Key: []string{"a", "b"}})
+	wantRows(t, res, BrokenKeys, Rows{Equal: 2, NullKeyLeft: 1, NullKeyRight: 1})
+}
+
+func TestTrap12HashesDoNotCancel(t *testing.T) {
+	res := judge(t, Options{Left: csvSide(t, "v\na\na\nb\n"), Right: csvSide(t, "v\nb\nc\nc\n"), NoKey: true})
+	wantRows(t, res, Different, Rows{Equal: 1, OnlyLeft: 2, OnlyRight: 2})
+	res = judge(t, Options{Left: csvSide(t, "id,a,b\n1,x,y\n2,p,q\n"), Right: csvSide(t, "id,a,b\n1,y,x\n2,q,p\n"), Key: key})
+	wantRows(t, res, Different, Rows{Changed: 2})
+	res = judge(t, Options{Left: csvSide(t, "id,a,b\n1,x,x\n"), Right: csvSide(t, "id,a,b\n1,y,y\n"), Key: key})
+	wantRows(t, res, Different, Rows{Changed: 1})
+}
+
+func TestTrap13ShortHashes(t *testing.T) {
+	// A hash of 32 bits, or of 64 that depends on few bits, would take some of these for each other.
+	var l, r strings.Builder
+	l.WriteString("id,v\n")
+	r.WriteString("id,v\n")
+	for i := range 200_000 {
+		fmt.Fprintf(&l, "%d,%d\n", i, i)
+		fmt.Fprintf(&r, "%d,%d\n", i, i+200_000)
+	}
+	res := judge(t, Options{Left: csvSide(t, l.String()), Right: csvSide(t, r.String()), Key: key, Memory: 16 << 20})
+	wantRows(t, res, Different, Rows{Changed: 200_000})
+	res = judge(t, Options{Left: csvSide(t, l.String()), Right: csvSide(t, r.String()), NoKey: true})
+	wantRows(t, res, Different, Rows{OnlyLeft: 200_000, OnlyRight: 200_000})
+}
+
+func TestTrap14NegativeDifferences(t *testing.T) {
+	tol, err := ParseTolerance("v=abs:0.01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := judge(t, Options{Left: floats(t, 1.0, 5.0, 2.0), Right: floats(t, 1000.0, 5.01, -2.0), Key: key, Tolerances: []Tolerance{tol}})
+	wantRows(t, res, Different, Rows{Within: 1, Changed: 2})
+	for _, bad := range []string{"v=abs:-1", "v=abs:NaN", "v=rel:-0.1", "v=ulp:-2", "v=within:-1s", "v=abs", "v=nonsense", "=abs:1", "v"} {
+		if _, err := ParseTolerance(bad); err == nil || Hint(err) == "" {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+func TestTrap15ColumnNames(t *testing.T) {
+	res := judge(t, Options{Left: csvSide(t, "id,V\n1,a\n"), Right: csvSide(t, "id,v\n1,a\n"), Key: key})
+	if res.Verdict != Different || len(res.Columns) != 0 || len(res.Schema) < 2 {
+		t.Errorf("%+v", res)
+	}
+	refused(t, Options{Left: csvSide(t, "id,v,v\n1,a,b\n"), Right: csvSide(t, "id,v\n1,a\n"), Key: key}, `"v"`)
+}
+
+func TestTrap16ColumnsAreNotLeftOut(t *testing.T) {
+	err := refused(t, Options{Left: jsonSide(t, `{"id":1,"v":1,"w":true}`), Right: jsonSide(t, `{"id":1,"v":"1","w":1}`), Key: key}, `"v"`, `"w"`)
+	var u *UncomparableError
+	if !errors.As(err, &u) || len(u.Columns) != 2 {
+		t.Errorf("%v", err)
+	}
+	res := judge(t, Options{Left: jsonSide(t, `{"id":1,"v":1,"w":1}`), Right: jsonSide(t, `{"id":1,"v":"1","w":1}`), Key: key, AllowUncomparable: true})
+	if res.Verdict != Different || len(res.Uncomparable) != 1 {
+		t.Errorf("%+v", res)
+	}
+	tol, _ := ParseTolerance("v=as:text")
+	res = judge(t, Options{Left: jsonSide(t, `{"id":1,"v":1}`, `{"id":2,"v":3}`), Right: jsonSide(t, `{"id":1,"v":"1"}`, `{"id":2,"v":"4"}`), Key: key, Tolerances: []Tolerance{tol}})
+	wantRows(t, res, Different, Rows{Within: 1, Changed: 1})
+	m := []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("m", arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Int64))}
+	res = judge(t, Options{Left: arrowSide(t, m, `[{"id":1,"m":[{"key":"a","value":1}]}]`), Right: arrowSide(t, m, `[{"id":1,"m":[{"key":"a","value":2}]}]`), Key: key})
+	wantRows(t, res, Different, Rows{Changed: 1})
+}
+
+func TestTrap17NoEarlyStop(t *testing.T) {
+	var l, r strings.Builder
+	l.WriteString("id,v\n")
+	r.WriteString("id,v\n")
+	for i := range 20_000 {
+		fmt.Fprintf(&l, "%d,%d\n", i, i%7)
+		fmt.Fprintf(&r, "%d,%d\n", i, (i%7)+i%2)
+	}
+	res := judge(t, Options{Left: csvSide(t, l.String()), Right: csvSide(t, r.String()), Key: key})
+	wantRows(t, res, Different, Rows{Equal: 10_000, Changed: 10_000})
+}
+
+// slowReader pauses between its records: a quiet moment is not the end.
+type slowReader struct {
+	array.RecordReader
+	n int
+}
+
+func (s *slowReader) Next() bool {
+	if s.n++; s.n == 2 {
+		time.Sleep(20 * time.Millisecond)
+	}
+	return s.RecordReader.Next()
+}
+
+func TestTrap18AQuietMomentIsNotTheEnd(t *testing.T) {
+	f := []arrow.Field{col("id", arrow.PrimitiveTypes.Int64)}
+	rec := func(rows string) arrow.Record {
+		r, _, err := array.RecordFromJSON(memory.DefaultAllocator, arrow.NewSchema(f, nil), strings.NewReader(rows))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	all := recordSide(t, rec(`[{"id":1}]`), rec(`[]`), rec(`[{"id":2}]`))
+	slow := Input{Records: &slowReader{RecordReader: recordSide(t, rec(`[{"id":1}]`), rec(`[]`), rec(`[{"id":2}]`)).Records.(array.RecordReader)}}
+	wantRows(t, judge(t, Options{Left: all, Right: slow, Key: key}), Equal, Rows{Equal: 2})
+}
+
+func TestTrap19PositionsAreNotPaired(t *testing.T) {
+	res := judge(t, Options{Left: csvSide(t, "id,v\n1,a\n2,b\n3,c\n"), Right: csvSide(t, "id,v\n3,c\n1,a\n2,b\n"), Key: key})
+	wantRows(t, res, Equal, Rows{Equal: 3})
+	res = judge(t, Options{Left: csvSide(t, "v\na\nb\n"), Right: csvSide(t, "v\nb\na\n"), NoKey: true})
+	wantRows(t, res, Equal, Rows{Equal: 2})
+}
+
+func TestTrap20AFailedRunIsNoAnswer(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := Run(ctx, Options{Left: csvSide(t, "id\n1\n"), Right: csvSide(t, "id\n1\n"), Key: key}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	refused(t, Options{Left: Input{Path: filepath.Join(t.TempDir(), "none.parquet")}, Right: csvSide(t, "id\n1\n"), Key: key}, "none.parquet")
+	refused(t, Options{Left: csvSide(t, "id,v\n1,a\n2\n"), Right: csvSide(t, "id,v\n1,a\n"), Key: key}, "x.csv", "line 3")
+}
+
+func TestTrap21ManyDifferences(t *testing.T) {
+	type row struct {
+		ID int64 `parquet:"id"`
+		V  int64 `parquet:"v"`
+	}
+	l, r := make([]row, 300_000), make([]row, 300_000)
+	for i := range l {
+		l[i], r[i] = row{int64(i), 1}, row{int64(i), 2}
+	}
+	res := judge(t, Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key, Memory: 16 << 20})
+	wantRows(t, res, Different, Rows{Changed: 300_000})
+	if c := res.Columns[0].Changes; len(c) != 1 || c[0].Count != 300_000 {
+		t.Errorf("changes: %+v", c)
+	}
+}
+
+func TestTrap22SpecialFloats(t *testing.T) {
+	nan, nan2 := math.NaN(), math.Float64frombits(0xFFF8000000000123)
+	negZero := math.Copysign(0, -1)
+	inf := math.Inf(1)
+	l := floats(t, nan, nan, 0.0, inf, inf, nil)
+	r := floats(t, nan2, nil, negZero, inf, -inf, nil)
+	res := judge(t, Options{Left: l, Right: r, Key: key})
+	wantRows(t, res, Different, Rows{Equal: 3, Changed: 3})
+	tol, _ := ParseTolerance("v=abs:0")
+	res = judge(t, Options{Left: floats(t, 0.0, inf, nan), Right: floats(t, negZero, -inf, 1.0), Key: key, Tolerances: []Tolerance{tol}})
+	wantRows(t, res, Different, Rows{Within: 1, Changed: 2})
+	refused(t, Options{Left: floats(t, 1.5), Right: floats(t, float32(1.5)), Key: key}, `"v"`, "float", "double")
+	// NaN is a key like any other.
+	b := func(f float64) Input {
+		rb := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema([]arrow.Field{col("id", arrow.PrimitiveTypes.Float64)}, nil))
+		rb.Field(0).(*array.Float64Builder).Append(f)
+		return recordSide(t, rb.NewRecord())
+	}
+	wantRows(t, judge(t, Options{Left: b(nan), Right: b(nan2), Key: key}), Equal, Rows{Equal: 1})
+	wantRows(t, judge(t, Options{Left: b(0), Right: b(negZero), Key: key}), Different, Rows{OnlyLeft: 1, OnlyRight: 1})
+}
+
+func TestTrap23TimesAndText(t *testing.T) {
+	type int96Row struct {
+		ID int64            `parquet:"id"`
+		T  deprecated.Int96 `parquet:"t"`
+	}
+	type microRow struct {
+		ID int64 `parquet:"id"`
+		T  int64 `parquet:"t,timestamp(microsecond:local)"`
+	}
+	at := time.Date(2026, 3, 29, 1, 30, 0, 123456000, time.UTC)
+	ns := uint64(at.Hour()*3600+at.Minute()*60)*1e9 + uint64(at.Nanosecond())
+	days := uint32(at.Unix()/86400 + julianEpoch)
+	res := judge(t, Options{Left: parquetSide(t, []int96Row{{1, deprecated.Int96{uint32(ns), uint32(ns >> 32), days}}}),
+		Right: parquetSide(t, []microRow{{1, at.UnixMicro()}}), Key: key})
+	wantRows(t, res, Equal, Rows{Equal: 1})
+
+	ts := func(dt arrow.DataType, v string) Input {
+		return arrowSide(t, []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("t", dt)}, `[{"id":1,"t":"`+v+`"}]`)
+	}
+	ms, us := &arrow.TimestampType{Unit: arrow.Millisecond}, &arrow.TimestampType{Unit: arrow.Microsecond}
+	usUTC := &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}
+	wantRows(t, judge(t, Options{Left: ts(ms, "2026-01-01 00:00:00.123"), Right: ts(us, "2026-01-01 00:00:00.123"), Key: key}), Equal, Rows{Equal: 1})
+	wantRows(t, judge(t, Options{Left: ts(ms, "2026-01-01 00:00:00.123"), Right: ts(us, "2026-01-01 00:00:00.123001"), Key: key}), Different, Rows{Changed: 1})
+	res = judge(t, Options{Left: ts(us, "2026-01-01 00:00:00"), Right: ts(usUTC, "2026-01-01 00:00:00Z"), Key: key})
+	wantRows(t, res, Equal, Rows{Equal: 1})
+	found := false
+	for _, f := range res.Schema {
+		found = found || f.Kind == "time_zone"
+	}
+	if !found {
+		t.Errorf("no finding about the zone: %+v", res.Schema)
+	}
+	// The repeated hour of a change of the clock is two hours.
+	wantRows(t, judge(t, Options{Left: ts(usUTC, "2026-10-25 00:30:00Z"), Right: ts(usUTC, "2026-10-25 01:30:00Z"), Key: key}), Different, Rows{Changed: 1})
+	// NFC and NFD are other bytes.
+	wantRows(t, judge(t, Options{Left: jsonSide(t, `{"id":1,"v":"\u00e9"}`), Right: jsonSide(t, `{"id":1,"v":"e\u0301"}`), Key: key}), Different, Rows{Changed: 1})
+	// A decimal in a dictionary is a decimal.
+	type dictRow struct {
+		ID int64 `parquet:"id"`
+		V  int64 `parquet:"v,decimal(2:12),dict"`
+	}
+	type plainRow struct {
+		ID int64 `parquet:"id"`
+		V  int64 `parquet:"v,decimal(2:12),plain"`
+	}
+	wantRows(t, judge(t, Options{Left: parquetSide(t, []dictRow{{1, 110}, {2, 110}}), Right: parquetSide(t, []plainRow{{1, 110}, {2, 111}}), Key: key}),
+		Different, Rows{Equal: 1, Changed: 1})
+}
+
+func TestTrap24OrderInsideValues(t *testing.T) {
+	m := []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("m", arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Int64))}
+	res := judge(t, Options{Left: arrowSide(t, m, `[{"id":1,"m":[{"key":"a","value":1},{"key":"b","value":2}]}]`),
+		Right: arrowSide(t, m, `[{"id":1,"m":[{"key":"b","value":2},{"key":"a","value":1}]}]`), Key: key})
+	wantRows(t, res, Equal, Rows{Equal: 1})
+	res = judge(t, Options{Left: jsonSide(t, `{"id":1,"s":{"a":1,"b":2}}`), Right: jsonSide(t, `{"s":{"b":2,"a":1},"id":1}`), Key: key})
+	wantRows(t, res, Equal, Rows{Equal: 1})
+	list := func(v string) Input { return jsonSide(t, `{"id":1,"l":`+v+`}`) }
+	wantRows(t, judge(t, Options{Left: list("[1,2]"), Right: list("[2,1]"), Key: key}), Different, Rows{Changed: 1})
+	tol, _ := ParseTolerance("l=unordered")
+	wantRows(t, judge(t, Options{Left: list("[1,2,2]"), Right: list("[2,1,2]"), Key: key, Tolerances: []Tolerance{tol}}), Equal, Rows{Within: 1})
+	wantRows(t, judge(t, Options{Left: list("[1,2,2]"), Right: list("[2,1,1]"), Key: key, Tolerances: []Tolerance{tol}}), Different, Rows{Changed: 1})
+	// A field that one side lacks is a difference, whatever its value.
+	res = judge(t, Options{Left: jsonSide(t, `{"id":1,"s":{"a":1}}`), Right: jsonSide(t, `{"id":1,"s":{"a":1,"b":null}}`), Key: key})
+	if res.Verdict != Different {
+		t.Errorf("%+v", res)
+	}
+}
+
+func TestTrap25RowsInFlight(t *testing.T) {
+	l := csvSide(t, "id,t\n1,2026-01-01T00:00:00\n2,2026-01-01T00:10:00\n")
+	r := arrowSide(t, []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("t", arrow.FixedWidthTypes.Timestamp_us)},
+		`[{"id":1,"t":"2026-01-01 00:00:00"},{"id":2,"t":"2026-01-01 00:10:00"},{"id":3,"t":"2026-01-01 00:12:00"}]`)
+	res := judge(t, Options{Left: l, Right: r, Key: key, Time: "t"})
+	wantRows(t, res, Equal, Rows{Equal: 2, PendingRight: 1})
+	r2 := arrowSide(t, []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("t", arrow.FixedWidthTypes.Timestamp_us)},
+		`[{"id":1,"t":"2026-01-01 00:00:00"},{"id":2,"t":"2026-01-01 00:10:00"},{"id":3,"t":"2026-01-01 00:12:00"}]`)
+	res = judge(t, Options{Left: l, Right: r2, Key: key, Time: "t", Settle: time.Hour})
+	wantRows(t, res, Inconclusive, Rows{PendingLeft: 2, PendingRight: 3})
+}
+
+func TestTrap26SameAnswerAnyway(t *testing.T) {
+	type row struct {
+		ID int64   `parquet:"id"`
+		K  string  `parquet:"k,dict"`
+		F  float64 `parquet:"f"`
+		S  *string `parquet:"s,optional"`
+	}
+	mk := func(n int, change bool) []row {
+		var out []row
+		for i := range n {
+			x := row{int64(i), fmt.Sprintf("k%d", i%13), float64(i) / 3, nil}
+			if i%3 > 0 {
+				s := fmt.Sprint("s", i)
+				x.S = &s
+			}
+			if change && i%17 == 0 {
+				x.F += 0.1 * float64(i)
+			}
+			if change && i%101 == 0 {
+				continue
+			}
+			out = append(out, x)
+			if change && i%997 == 0 {
+				out = append(out, x)
+			}
+		}
+		return out
+	}
+	l, r := mk(30_000, false), mk(30_000, true)
+	write := func(rows []row, files int, backwards bool, group int64) Input {
+		dir := t.TempDir()
+		rows = append([]row(nil), rows...)
+		if backwards {
+			for i, j := 0, len(rows)-1; i < j; i, j = i+1, j-1 {
+				rows[i], rows[j] = rows[j], rows[i]
+			}
+		}
+		for f := range files {
+			part := rows[len(rows)*f/files : len(rows)*(f+1)/files]
+			in := parquetSide(t, part, parquet.MaxRowsPerRowGroup(group))
+			b, _ := os.ReadFile(in.Path)
+			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.parquet", f)), b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return Input{Path: dir}
+	}
+	var want string
+	for i, v := range []struct {
+		files    int
+		back     bool
+		group    int64
+		memory   int64
+		parallel int
+	}{{1, false, 1e6, 1 << 30, 1}, {3, true, 1000, 16 << 20, 4}, {2, false, 333, 64 << 20, 2}, {1, true, 1e6, 16 << 20, 7}} {
+		res := judge(t, Options{Left: write(l, v.files, v.back, v.group), Right: write(r, 1, !v.back, v.group*2), Key: key, Memory: v.memory, Parallelism: v.parallel})
+		got := stable(t, res)
+		if i == 0 {
+			want = got
+		} else if got != want {
+			t.Errorf("run %d differs:\n%s\n%s", i, got, want)
+		}
+	}
+}
+
+func TestTrap27HostileFiles(t *testing.T) {
+	type row struct {
+		ID int64  `parquet:"id"`
+		V  string `parquet:"v"`
+	}
+	rows := make([]row, 5000)
+	for i := range rows {
+		rows[i] = row{int64(i), fmt.Sprint("value ", i)}
+	}
+	good := parquetSide(t, rows)
+	b, err := os.ReadFile(good.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	try := func(name, content string) error {
+		t.Helper()
+		_, err := Run(context.Background(), Options{Left: fileSide(t, name, content), Right: good, Key: key})
+		if err != nil && !strings.Contains(err.Error(), name) {
+			t.Errorf("the error does not name the file: %v", err)
+		}
+		return err
+	}
+	for name, content := range map[string]string{
+		"short.parquet":  string(b[:len(b)/2]),
+		"tail.parquet":   string(b[:len(b)-3]),
+		"magic.parquet":  "XXXX" + string(b[4:]),
+		"footer.parquet": string(b[:len(b)-8]) + "\xff\xff\xff\x7fPAR1",
+		"tiny.parquet":   "PAR1",
+		"text.parquet":   "id,v\n1,2\n",
+		"binary.csv":     "id,v\n1,\xff\xfe\n",
+		"quote.csv":      "id,v\n1,\"a\n",
+		"bytes.ndjson":   "{\"id\":1,\"v\":\"\xff\"}\n",
+		"cut.ndjson":     `{"id":1,"v":"a`,
+		"twice.ndjson":   `{"id":1,"id":2,"v":"a"}`,
+		"types.ndjson":   "{\"id\":1,\"v\":\"a\"}\n{\"id\":2,\"v\":3}",
+		"deep.ndjson":    `{"id":1,"v":` + strings.Repeat("[", 100_000),
+		"cut.arrow":      "ARROW1\x00\x00\xff\xff\xff\xff\x10",
+	} {
+		if try(name, content) == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+	// A flipped byte anywhere either is an error or does not matter; it never ends the process.
+	for at := 4; at < len(b); at += 1 + len(b)/200 {
+		c := append([]byte(nil), b...)
+		c[at] ^= 0x5A
+		_ = try("flip.parquet", string(c))
+	}
+}
