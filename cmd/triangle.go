@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -83,6 +84,14 @@ type latePoint struct {
 
 // triangulate is `validate FILE S`.
 func (o *validateOptions) triangulate(ctx context.Context, opts validate.Options, checked *pipeline.Checked, fail failOn) error {
+	switch {
+	case opts.NoKey || opts.MatchDuplicates:
+		return schema.WithHint(errors.New("three results are compared by a key that is unique"), "name it under validate: key in the pipeline file, without --no-key and --match-duplicates")
+	case len(opts.Key) == 0:
+		return schema.WithHint(fmt.Errorf("%s does not say what the key of its result is", o.file), "add validate: {key: [..]}, or give --key")
+	case len(opts.Rename) > 0:
+		return schema.WithHint(errors.New("three results have the query's names"), "leave --rename out and name the columns in the query with AS")
+	}
 	tmp, err := os.MkdirTemp(o.world.env["TMPDIR"], "lockstep-triangle-")
 	if err != nil {
 		return err
