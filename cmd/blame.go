@@ -32,6 +32,7 @@ type blame struct {
 	batch, ideal   traceIndex
 	late           map[logPlace]asideRow
 	lateByID       map[string][]asideRow
+	hidden         map[logPlace][]origin // of B without conditions, by the rows of keys that nothing else names
 	named, unnamed int64
 	lookups        *lookupTables
 	windows        *windows
@@ -81,7 +82,10 @@ func (b *blame) read(ctx context.Context) error {
 	if b.batch, err = b.index(ctx, "batch"); err != nil {
 		return err
 	}
-	if b.ideal, err = b.index(ctx, "ideal"); err != nil || len(b.defects) == 0 {
+	if b.ideal, err = b.index(ctx, "ideal"); err != nil {
+		return err
+	}
+	if err := b.widen(ctx); err != nil || len(b.defects) == 0 {
 		return err
 	}
 	b.windows = b.newWindows()
@@ -114,6 +118,52 @@ func (b *blame) index(ctx context.Context, which string) (traceIndex, error) {
 	})
 }
 
+// widen finds the late rows behind keys that no row of a result names: those of rows that WHERE, or the output's
+// condition, removes because of them. It runs the batch once more without conditions, when there are such keys.
+func (b *blame) widen(ctx context.Context) error {
+	t := b.t
+	wanted := map[logPlace]bool{}
+	for key := range b.price {
+		if len(b.lateOf(key)) > 0 {
+			continue
+		}
+		for _, x := range []traceIndex{b.batch, b.ideal} {
+			for _, o := range x.byKey[key] {
+				for _, in := range o.inputs {
+					wanted[in.logPlace] = true
+				}
+			}
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	wide, err := t.world.traceOf(t.trace.plain, true)
+	if err != nil {
+		return nil // the query needs its WHERE; these keys stay without names
+	}
+	wide.since, wide.until = t.trace.since, t.trace.until
+	if err := wide.run(ctx, "batch", "", filepath.Join(t.tmp, "wide"), nil); err != nil {
+		return fmt.Errorf("run B without conditions: %w", err)
+	}
+	b.hidden = map[logPlace][]origin{}
+	return t.world.rows(ctx, t.ownPlace("wide"), func(rec arrow.Record) error {
+		from := wide.origins(rec)
+		for i := range int(rec.NumRows()) {
+			o := from(i)
+			if len(b.inputsLate(o)) == 0 {
+				continue
+			}
+			for _, in := range o.inputs {
+				if wanted[in.logPlace] {
+					b.hidden[in.logPlace] = append(b.hidden[in.logPlace], o)
+				}
+			}
+		}
+		return nil
+	})
+}
+
 // lateOf names the late rows behind a key.
 func (b *blame) lateOf(key string) []asideRow {
 	var near []origin // rows of the other result that share a row of a stream
@@ -123,6 +173,7 @@ func (b *blame) lateOf(key string) []asideRow {
 				for _, k := range sides[1].byRow[in.logPlace] {
 					near = append(near, sides[1].byKey[k]...)
 				}
+				near = append(near, b.hidden[in.logPlace]...)
 			}
 		}
 	}

@@ -48,7 +48,10 @@ type trace struct {
 	decisions    string
 }
 
-func (w *world) newTrace(checked *pipeline.Checked) (*trace, error) {
+func (w *world) newTrace(checked *pipeline.Checked) (*trace, error) { return w.traceOf(checked, false) }
+
+// traceOf makes a trace; a wide one has no WHERE.
+func (w *world) traceOf(checked *pipeline.Checked, wide bool) (*trace, error) {
 	t := &trace{world: w, plain: checked}
 	cat := sql.Catalog{Streams: map[string]sql.Relation{}, Tables: checked.Catalog.Tables}
 	ids := map[string][]string{}
@@ -61,7 +64,7 @@ func (w *world) newTrace(checked *pipeline.Checked) (*trace, error) {
 		cat.Streams[s.Name] = rel
 		ids[s.Name] = s.ID
 	}
-	traced, problems := sql.Trace(checked.Pipeline.Query, cat, sql.TraceOptions{Partition: placePartition, Offset: placeOffset, IDs: ids})
+	traced, problems := sql.Trace(checked.Pipeline.Query, cat, sql.TraceOptions{Partition: placePartition, Offset: placeOffset, IDs: ids, Wide: wide})
 	var plan *sql.Plan
 	if traced != nil {
 		plan, problems = sql.Compile(traced.Text, cat)

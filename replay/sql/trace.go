@@ -13,6 +13,8 @@ type TraceOptions struct {
 	Partition, Offset string
 	// IDs are the columns that identify an event, by stream.
 	IDs map[string][]string
+	// Wide leaves WHERE out: rows that it removes are there too.
+	Wide bool
 }
 
 // The columns that Trace adds, by the number of the source in its SELECT. Those of a stream say which row of it
@@ -70,6 +72,9 @@ func Trace(text string, cat Catalog, opts TraceOptions) (*Traced, []Problem) {
 	out := &Traced{Columns: map[string]TracedColumn{}}
 	for _, s := range q.Selects {
 		s.spellOut(cat, opts)
+		if opts.Wide {
+			s.Where = nil
+		}
 		if len(q.Selects) == 1 {
 			s.plainColumns(cat, out.Columns)
 		}
