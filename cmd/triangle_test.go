@@ -14,9 +14,14 @@ import (
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/lockstep-data/lockstep/fixtures/traffic"
+	"github.com/lockstep-data/lockstep/replay/kafka"
+	"github.com/lockstep-data/lockstep/replay/lake"
+	"github.com/lockstep-data/lockstep/schema"
 	"github.com/lockstep-data/lockstep/validate"
 )
 
@@ -358,6 +363,62 @@ func TestTriangleOfAnAntiJoin(t *testing.T) {
 		r := triangleOf(t, 0, file, place)
 		if n := r.Total.Rows; n.OnlyLeft == 0 || r.Explained.Named != n.OnlyLeft+n.OnlyRight || r.Explained.Unnamed != 0 {
 			t.Errorf("%s: %+v of %+v", name, r.Explained, n)
+		}
+	}
+}
+
+// TestLateCopyOfAnEvent: a late row that was the first copy of its event changes which of the other copies are kept.
+// None of the rows that differ was made of it, nor shares a row with one that was.
+func TestLateCopyOfAnEvent(t *testing.T) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	fields, err := kafka.CaptureFields([]schema.Field{{Name: "id", Type: schema.Type{Kind: schema.String}}, {Name: "at", Type: schema.Type{Kind: schema.Timestamp, Precision: 6}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema.ArrowSchema(fields))
+	minute := int64(60e6)
+	for i, r := range []struct {
+		id     string
+		at     int64
+		part   int32
+		offset int64
+	}{{"other", 60, 0, 0}, {"twice", 10, 0, 1}, {"twice", 18, 1, 0}, {"twice", 26, 1, 1}, {"last", 60, 1, 2}} {
+		b.Field(0).(*array.StringBuilder).Append(r.id)
+		b.Field(1).(*array.TimestampBuilder).Append(arrow.Timestamp(r.at * minute))
+		b.Field(2).(*array.Int32Builder).Append(r.part)
+		b.Field(3).(*array.Int64Builder).Append(r.offset)
+		b.Field(4).(*array.TimestampBuilder).Append(arrow.Timestamp((61 + int64(i)) * minute))
+	}
+	sink, err := lake.NewSink(ctx, filepath.Join(dir, "lake"), lake.SinkOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := sink.Open(ctx, "events", fields)
+	if err == nil {
+		err = out.Write(ctx, b.NewRecord(), nil)
+	}
+	if err == nil {
+		err = publish(ctx, sink, struct{}{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "pipeline.yaml")
+	text := "pipeline: copies\nstreams:\n  events: {time: at, disorder: 10m, id: [id], within: 10m, lake: lake/events/}\n" +
+		"query: SELECT e.id, e.at FROM events e\nvalidate: {key: [id, at]}\n"
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := filepath.Join(dir, "S")
+	command(t, 0, "replay", file, "--as", "stream", "--to", s, "--quiet")
+	r := triangleOf(t, 0, file, s)
+	if n := r.Total.Rows; n.OnlyLeft != 1 || n.OnlyRight != 2 || r.Explained.Named != 3 || r.Explained.Unnamed != 0 {
+		t.Fatalf("%+v of %+v", r.Explained, n)
+	}
+	for _, e := range r.Total.Examples {
+		if e.Evidence != "events 0@1 of 1970-01-01T00:10:00Z came 40m0s too late" {
+			t.Errorf("%s %s: %s", e.Class, e.Key, e.Evidence)
 		}
 	}
 }

@@ -83,7 +83,7 @@ func TestWhatIf(t *testing.T) {
 	r := jsonSide(t, `{"id":1,"v":1.25,"s":"a"}`, `{"id":2,"v":2.5,"s":"b"}`, `{"id":3,"v":3.125,"s":"c"}`)
 	o := Options{Left: l, Right: r, Key: key}
 	res := judge(t, o)
-	if res.EqualWith != "--tolerance 'v=abs:0.25' --tolerance 's=trim'" {
+	if res.EqualWith != "--tolerance 's=trim' --tolerance 'v=abs:0.25'" {
 		t.Fatalf("equal with %q; %+v", res.EqualWith, res.WhatIf)
 	}
 	for text, want := range map[string]Verdict{"v=abs:0.25": Equal, "v=abs:0.2499": Different} {

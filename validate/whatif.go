@@ -169,7 +169,6 @@ func (w *WhatIf) add(tolerance string, left int64) {
 // whatIfs are those of all columns that differ, and the flags under which the verdict would be equal: "" when rows,
 // keys or the schema stand against it.
 func (j *jury) whatIfs(res *Result) {
-	var flags []string
 	possible := true
 	for i := range res.Columns {
 		w := j.whatIf(i, &res.Columns[i])
@@ -179,11 +178,14 @@ func (j *jury) whatIfs(res *Result) {
 		}
 		res.WhatIf = append(res.WhatIf, *w)
 		possible = possible && w.Tolerance != ""
-		flags = append(flags, fmt.Sprintf("--tolerance '%s'", w.Tolerance))
-	}
-	n := &res.Rows
-	if possible && n.OnlyLeft+n.OnlyRight+n.DuplicateLeft+n.DuplicateRight+n.NullKeyLeft+n.NullKeyRight == 0 && !j.r.differs && len(j.r.refused) == 0 {
-		res.EqualWith = strings.Join(flags, " ")
 	}
 	sort.SliceStable(res.WhatIf, func(a, b int) bool { return res.WhatIf[a].Column < res.WhatIf[b].Column })
+	n := &res.Rows
+	if possible && n.OnlyLeft+n.OnlyRight+n.DuplicateLeft+n.DuplicateRight+n.NullKeyLeft+n.NullKeyRight == 0 && !j.r.differs && len(j.r.refused) == 0 {
+		var flags []string
+		for _, w := range res.WhatIf {
+			flags = append(flags, fmt.Sprintf("--tolerance '%s'", w.Tolerance))
+		}
+		res.EqualWith = strings.Join(flags, " ")
+	}
 }
