@@ -221,7 +221,9 @@ func (e *explainer) tell(ctx context.Context) error {
 			return err
 		}
 	}
-	e.verdicts(inS)
+	if err := e.verdicts(ctx, inS); err != nil {
+		return err
+	}
 	e.life.Found = len(e.life.Results) > 0 || len(inS) > 0
 	return e.arrivals(ctx)
 }
@@ -312,7 +314,7 @@ func (e *explainer) results(ctx context.Context, result, which string) error {
 }
 
 // verdicts says of every key who has it, and why not all do.
-func (e *explainer) verdicts(inS map[string]bool) {
+func (e *explainer) verdicts(ctx context.Context, inS map[string]bool) error {
 	has := map[string]map[string]json.RawMessage{"B": {}, "B*": {}}
 	all := map[string]json.RawMessage{}
 	for _, r := range e.life.Results {
@@ -331,6 +333,25 @@ func (e *explainer) verdicts(inS map[string]bool) {
 	slices.Sort(keys)
 	word := map[bool]string{true: "yes", false: "no"}
 	b := e.t.blame
+	cells := map[string][]validate.Cell{} // that S and B* have differently
+	for _, k := range keys {
+		if b.defects[k] == "changed" {
+			cells[k] = nil
+		}
+	}
+	if len(cells) > 0 {
+		_, err := e.t.compare(ctx, e.t.s, e.t.ideal, func(d validate.Difference) validate.Known {
+			if k := stableKey(d.Key); d.Class == "changed" && b.defects[k] == "changed" {
+				if _, wanted := cells[k]; wanted {
+					cells[k] = d.Cells
+				}
+			}
+			return validate.Known{}
+		}, "")
+		if err != nil {
+			return err
+		}
+	}
 	for _, k := range keys {
 		v := keyVerdict{Key: all[k], Ideal: word[has["B*"][k] != nil], Batch: word[has["B"][k] != nil], Verdict: "equal"}
 		if e.t.left != "" {
@@ -344,17 +365,26 @@ func (e *explainer) verdicts(inS map[string]bool) {
 			v.Verdict = map[string]string{"only_left": "S has it, B* has not", "only_right": "B* has it, S has not"}[class]
 		case b.defects[k] == "changed":
 			v.Verdict = "S and B* have it with other values"
+			var parts []string
+			for i, c := range cells[k] {
+				parts = append(parts, fmt.Sprintf("%s is %s in S and %s in B*", c.Column, c.Left, c.Right))
+				if x := b.ofDefect(validate.Difference{Class: "changed", Key: all[k], Cells: cells[k], Cell: i}); x.Cause != "" {
+					known = x
+				}
+			}
+			known.Evidence = strings.Join(append(parts, known.Evidence), "; ")
 		case b.price[k] != "":
 			known = b.lateness(k, false)
 			v.Verdict = map[string]string{"only_left": "B* has it, B has not", "only_right": "B has it, B* has not", "changed": "B* and B have it with other values"}[b.price[k]]
 		}
 		if v.Verdict != "equal" && known.Cause == "" {
 			known.Cause = "unexplained"
-			if b.defects[k] == "changed" {
-				known = validate.Known{Cause: "values", Evidence: "lockstep validate FILE S judges the columns and says what changed in them"}
+			if b.defects[k] == "changed" { // values have their causes by column, not by key
+				known.Cause = ""
 			}
 		}
-		v.Cause, v.Evidence = known.Cause, known.Evidence
+		v.Cause, v.Evidence = known.Cause, strings.TrimSuffix(known.Evidence, "; ")
 		e.life.Verdicts = append(e.life.Verdicts, v)
 	}
+	return nil
 }

@@ -26,8 +26,8 @@ func (l *life) write(w io.Writer, withS bool) error {
 			s = "S " + v.Stream + ", "
 		}
 		fmt.Fprintf(&b, "\n%s\n  %sB* %s, B %s: %s\n", keyLine(v.Key), s, v.Ideal, v.Batch, v.Verdict)
-		if v.Cause != "" {
-			for _, line := range wrap(v.Cause+": "+v.Evidence, 76) {
+		if v.Cause+v.Evidence != "" {
+			for _, line := range wrap(strings.TrimPrefix(v.Cause+": "+v.Evidence, ": "), 76) {
 				fmt.Fprintf(&b, "  %s\n", line)
 			}
 		}

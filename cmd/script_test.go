@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 // module's folder, $FLIGHTS that of the flights. Beside testscript's own commands there are:
 //
 //	exit CODE lockstep ARGS...   wants that exit code
+//	replace FILE NEW OLD TEXT    writes FILE as NEW with TEXT for OLD
 //	kafka                        starts a broker inside the test; $KAFKA is where
 //	put TOPIC FILE               writes each line of the file as a record; \x00 and the like stand for bytes
 //	refusing STATUS CODE         starts an S3 server that refuses everything; $AWS_ENDPOINT_URL is where
@@ -55,9 +56,20 @@ func TestScripts(t *testing.T) {
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exit": wantExit, "kafka": startKafka, "put": put, "refusing": startRefusing, "registry": startRegistry, "cut": cut,
+			"exit": wantExit, "replace": replaceText, "kafka": startKafka, "put": put, "refusing": startRefusing, "registry": startRegistry, "cut": cut,
 		},
 	})
+}
+
+func replaceText(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: replace FILE NEW OLD TEXT")
+	}
+	text := ts.ReadFile(args[0])
+	if !strings.Contains(text, args[2]) {
+		ts.Fatalf("%s has no %q", args[0], args[2])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(strings.ReplaceAll(text, args[2], args[3])), 0o666))
 }
 
 func startKafka(ts *testscript.TestScript, _ bool, _ []string) {
