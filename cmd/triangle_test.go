@@ -98,7 +98,7 @@ func causesOf(r *validate.Result) map[string]int64 {
 
 // TestTriangleWithoutBug: late rows and no bug. S is B*, and every difference from the batch names its late rows.
 func TestTriangleWithoutBug(t *testing.T) {
-	dir := trafficLake(t, 20_000)
+	dir := trafficLake(t, 10_000)
 	file, s := filepath.Join(dir, "pipeline.yaml"), filepath.Join(dir, "S")
 	command(t, 0, "replay", file, "--as", "stream", "--to", s, "--quiet")
 	for _, place := range []string{s, filepath.Join(s, "all"), filepath.Join(s, "plays")} {
@@ -119,7 +119,7 @@ func TestTriangleWithoutBug(t *testing.T) {
 // TestNamedLateRowsAreTheReason: with the late rows that are named, and no other late row, the batch gives the row.
 func TestNamedLateRowsAreTheReason(t *testing.T) {
 	ctx := context.Background()
-	dir := trafficLake(t, 10_000)
+	dir := trafficLake(t, 5_000)
 	file := filepath.Join(dir, "pipeline.yaml")
 	w, _, _, _, _ := testWorld(map[string]string{})
 	w.now = time.Now
@@ -183,7 +183,7 @@ func TestNamedLateRowsAreTheReason(t *testing.T) {
 
 // TestInjectedDefects: S is made by a pipeline with a bug, and the bug is found in S against B*.
 func TestInjectedDefects(t *testing.T) {
-	dir := trafficLake(t, 10_000)
+	dir := trafficLake(t, 5_000)
 	file := filepath.Join(dir, "pipeline.yaml")
 	for _, c := range []struct {
 		cause string
@@ -349,7 +349,7 @@ func TestTriangleOverFiles(t *testing.T) {
 
 // TestTriangleOfAnAntiJoin: a late row that takes a row away, by WHERE or by an output's condition, is named too.
 func TestTriangleOfAnAntiJoin(t *testing.T) {
-	dir := trafficLake(t, 10_000)
+	dir := trafficLake(t, 5_000)
 	for name, pairs := range map[string][]string{
 		"where.yaml":  {"LEFT JOIN devices d ON d.device_id = i.device_id", "LEFT JOIN devices d ON d.device_id = i.device_id\n  WHERE p.playback_id IS NULL"},
 		"output.yaml": {"outcome = 'play'", "outcome IS NULL"},
