@@ -76,6 +76,7 @@ func write(t testing.TB, s *Sink, w replay.Writer, rec arrow.Record, times []int
 	if err := w.Write(t.Context(), rec, times); err != nil {
 		t.Fatal(err)
 	}
+	s.Cut()
 	if _, err := s.Seal(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +130,7 @@ func testSinkRoundTrip(t *testing.T, c *cluster) {
 			})
 		}
 		wg.Wait()
+		s.Cut()
 		if _, err := s.Seal(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
@@ -341,6 +343,7 @@ func testSinkLarge(t *testing.T, c *cluster) {
 	s, w = c.sink(t, Output{Topic: narrow}, nil)
 	err := w.Write(t.Context(), rec, []int64{base, base, base})
 	if err == nil {
+		s.Cut()
 		_, err = s.Seal(t.Context(), 1)
 	}
 	if err == nil || !strings.Contains(err.Error(), narrow) || !strings.Contains(schema.Hint(err), "max.message.bytes") {
@@ -392,6 +395,7 @@ func testSinkClose(t *testing.T, c *cluster) {
 		t.Fatal(err)
 	}
 	if err := w.Write(t.Context(), rec, times); err == nil {
+		s.Cut()
 		if _, err = s.Seal(t.Context(), 2); err == nil {
 			t.Fatal("written after close")
 		}
