@@ -16,19 +16,20 @@ import (
 
 // graph is a plan as goroutines: a reader a stream, tasks in stages, routes to the sinks.
 type graph struct {
-	job     *Job
-	shards  int
-	streams map[string]*stream
-	readers map[string]*reader
-	order   []string // stream names, as readers are started
-	tables  map[string]*table
-	tasks   []*task
-	aside   *sides
-	stats   *stats
-	counts  []atomic.Int64 // by output
-	deduped map[string]*[]*task
-	joins   int
-	stages  []stage // those that keep rows, inputs before what reads them
+	job      *Job
+	shards   int
+	streams  map[string]*stream
+	readers  map[string]*reader
+	order    []string // stream names, as readers are started
+	tables   map[string]*table
+	tasks    []*task
+	aside    *sides
+	stats    *stats
+	counts   []atomic.Int64 // by output
+	deduped  map[string]*[]*task
+	joins    int
+	restored int64   // rows that earlier processes read
+	stages   []stage // those that keep rows, inputs before what reads them
 	epochs
 }
 

@@ -368,6 +368,7 @@ func (g *graph) resume(ctx context.Context, cp *Checkpoint) error {
 		g.readers[name].clock.restore(&saved)
 		g.streams[name].count.restore(saved.Counts)
 		g.stats.in.Add(saved.Counts["rows"])
+		g.restored += saved.Counts["rows"]
 	}
 	for i, o := range g.job.Outputs {
 		g.counts[i].Store(cp.Outputs[o.Name])

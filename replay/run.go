@@ -143,7 +143,7 @@ func (g *graph) summary(took time.Duration) *Summary {
 		s.First, s.Last = timeText(first), timeText(last)
 	}
 	if took > 0 {
-		s.RowsPerSecond = float64(g.stats.in.Load()) / took.Seconds()
+		s.RowsPerSecond = float64(g.stats.in.Load()-g.restored) / took.Seconds()
 	}
 	for _, name := range g.order {
 		c := &g.streams[name].count
