@@ -198,6 +198,7 @@ func publish(ctx context.Context, sink *lake.Sink, inputs any) error {
 	}
 	sink.SetInputs(data)
 	epoch := sink.Manifest().Epoch + 1
+	sink.Cut()
 	sealed, err := sink.Seal(ctx, epoch)
 	if err != nil {
 		return err

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 //	put TOPIC FILE               writes each line of the file as a record; \x00 and the like stand for bytes
 //	refusing STATUS CODE         starts an S3 server that refuses everything; $AWS_ENDPOINT_URL is where
 //	registry                     starts a schema registry that knows no schema; $REGISTRY is where
-//	cut FILE BYTES               cuts so many bytes off a file's end
+//	cut FILES BYTES              cuts so many bytes off the end of the files that a glob matches
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -129,8 +129,16 @@ func cut(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	n, err := strconv.Atoi(args[1])
 	ts.Check(err)
-	data := ts.ReadFile(args[0])
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(data[:len(data)-n]), 0o644))
+	files, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(files) == 0 {
+		ts.Fatalf("cut: there is no %s", args[0])
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		ts.Check(err)
+		ts.Check(os.WriteFile(file, data[:len(data)-n], 0o644))
+	}
 }
 
 // wantExit runs a command and compares its exit code.

@@ -259,6 +259,7 @@ func TestBrokerLostAndBack(t *testing.T) {
 		t.Fatalf("%+v, %v", b, err)
 	}
 	l.restart(t)
+	sink.Cut()
 	if _, err := sink.Seal(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}

@@ -66,6 +66,10 @@ type Sink struct {
 	watch  *watch
 	topics map[string]*topicConf // fixed once the sink is made
 	failed atomic.Pointer[error]
+	// open counts the chunks that the brokers do not have yet, of the epoch being written and the one before.
+	open    [2]atomic.Int64
+	current atomic.Uint32 // which of both is being written
+	drained chan struct{}
 	// waiting counts the bytes that the brokers do not have yet; room says that some of them left.
 	waiting atomic.Int64
 	room    chan struct{}
@@ -89,7 +93,7 @@ func NewSink(ctx context.Context, opts SinkOptions) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sink{opts: opts, topics: map[string]*topicConf{}, room: make(chan struct{}, 1)}
+	s := &Sink{opts: opts, topics: map[string]*topicConf{}, room: make(chan struct{}, 1), drained: make(chan struct{}, 1)}
 	s.opts.Buffered = orDefault(opts.Buffered, 64<<20)
 	cl, w, err := connect(ctx, opts.Client,
 		kgo.RequiredAcks(kgo.AllISRAcks()),
@@ -242,10 +246,17 @@ func (s *Sink) Open(ctx context.Context, output string, fields []schema.Field) (
 	return w, nil
 }
 
-// Seal waits until the brokers have every row written so far.
+// Cut ends an epoch.
+func (s *Sink) Cut() { s.current.Store(1 - s.current.Load()) }
+
+// Seal waits until the brokers have every row written before Cut.
 func (s *Sink) Seal(ctx context.Context, _ int64) ([]byte, error) {
-	if err := s.cl.Flush(ctx); err != nil {
-		return nil, errors.Join(s.failure(), fmt.Errorf("kafka: flush: %w", err))
+	for s.open[1-s.current.Load()].Load() > 0 {
+		select {
+		case <-s.drained:
+		case <-ctx.Done():
+			return nil, errors.Join(s.failure(), fmt.Errorf("kafka: flush: %w", context.Cause(ctx)))
+		}
 	}
 	return nil, s.failure()
 }
@@ -280,6 +291,7 @@ type chunk struct {
 	ends    []int // of a row's key and of its value
 	recs    []kgo.Record
 	left    atomic.Int32
+	epoch   uint32 // which of the sink's two counts the chunk is in
 	bytes   int64
 	promise func(*kgo.Record, error)
 }
@@ -349,6 +361,8 @@ func (w *writer) send(ctx context.Context, rec arrow.Record, first int, times []
 	}
 	c.recs = slices.Grow(c.recs[:0], n)[:n]
 	c.left.Store(int32(n))
+	c.epoch = w.sink.current.Load()
+	w.sink.open[c.epoch].Add(1)
 	c.bytes = int64(len(c.buf) + n*recordBytes)
 	w.sink.waiting.Add(c.bytes)
 	at := 0
@@ -385,6 +399,9 @@ func (w *writer) take() *chunk {
 		}
 		w.sink.waiting.Add(-c.bytes)
 		wake(w.sink.room)
+		if w.sink.open[c.epoch].Add(-1) == 0 {
+			wake(w.sink.drained)
+		}
 		if cap(c.buf) <= 8*chunkBytes {
 			select {
 			case w.free <- c:

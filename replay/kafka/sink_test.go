@@ -51,6 +51,7 @@ func testSinkContext(t *testing.T, c *cluster) {
 	if err := w.Write(ctx, rec, times); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
+	s.Cut()
 	if _, err := s.Seal(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +98,7 @@ func write(t testing.TB, s *Sink, w replay.Writer, rec arrow.Record, times []int
 	if err := w.Write(t.Context(), rec, times); err != nil {
 		t.Fatal(err)
 	}
+	s.Cut()
 	if _, err := s.Seal(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -150,6 +152,7 @@ func testSinkRoundTrip(t *testing.T, c *cluster) {
 			})
 		}
 		wg.Wait()
+		s.Cut()
 		if _, err := s.Seal(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
@@ -362,6 +365,7 @@ func testSinkLarge(t *testing.T, c *cluster) {
 	s, w = c.sink(t, Output{Topic: narrow}, nil)
 	err := w.Write(t.Context(), rec, []int64{base, base, base})
 	if err == nil {
+		s.Cut()
 		_, err = s.Seal(t.Context(), 1)
 	}
 	if err == nil || !strings.Contains(err.Error(), narrow) || !strings.Contains(schema.Hint(err), "max.message.bytes") {
@@ -413,6 +417,7 @@ func testSinkClose(t *testing.T, c *cluster) {
 		t.Fatal(err)
 	}
 	if err := w.Write(t.Context(), rec, times); err == nil {
+		s.Cut()
 		if _, err = s.Seal(t.Context(), 2); err == nil {
 			t.Fatal("written after close")
 		}

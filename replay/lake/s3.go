@@ -262,6 +262,15 @@ func (b *bucket) put(ctx context.Context, key string, data []byte) error {
 	return b.explain(err)
 }
 
+func (b *bucket) putNew(ctx context.Context, key string, data []byte) error {
+	_, err := b.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.bucket, Key: &key, Body: bytes.NewReader(data), IfNoneMatch: aws.String("*")})
+	var api smithy.APIError
+	if errors.As(err, &api) && (api.ErrorCode() == "PreconditionFailed" || api.ErrorCode() == "ConditionalRequestConflict") {
+		return fmt.Errorf("%s: %w", b.name(key), fs.ErrExist)
+	}
+	return b.explain(err)
+}
+
 func (b *bucket) get(ctx context.Context, key string) ([]byte, error) {
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.bucket, Key: &key})
 	if err != nil {

@@ -132,6 +132,7 @@ func TestS3SinkOfManyParts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	s.Cut()
 	sealed, err := s.Seal(ctx, 1)
 	if err != nil {
 		t.Fatal(err)

@@ -126,6 +126,7 @@ func testSink(t *testing.T, st testStore) {
 	put(t, late, rowSpan(0, 3))
 	expect("written", 0, 4, nil)
 	s.SetInputs(json.RawMessage(`{"in":{"0":17}}`))
+	s.Cut()
 	first := sealed(s.Seal(ctx, 1))
 	expect("sealed", 0, 4, nil)
 	put(t, a, rowSpan(100, 110))
@@ -135,6 +136,7 @@ func testSink(t *testing.T, st testStore) {
 		}
 		expect("published", 4, 1, span(0, 100))
 	}
+	s.Cut()
 	second := sealed(s.Seal(ctx, 2))
 	// The process dies here, and one that took the checkpoint of epoch 2 goes on.
 	s = newSink(t, place, SinkOptions{Env: env, Resume: true, Plan: "plan-1"})
@@ -154,6 +156,7 @@ func testSink(t *testing.T, st testStore) {
 	openWriter(t, s, "nothing")
 	expect("swept", 5, 0, span(0, 110))
 	put(t, a, rowSpan(110, 120))
+	s.Cut()
 	if err := s.Publish(ctx, 3, sealed(s.Seal(ctx, 3))); err != nil {
 		t.Fatal(err)
 	}
@@ -198,6 +201,7 @@ func testSink(t *testing.T, st testStore) {
 	a = openWriter(t, s, "rows")
 	put(t, a, rowSpan(0, 5))
 	expect("being replaced", 7, 1, span(0, 120))
+	s.Cut()
 	replaced := sealed(s.Seal(ctx, 1))
 	s = newSink(t, place, SinkOptions{Env: env, Resume: true})
 	for range 2 {
@@ -311,6 +315,7 @@ func TestCrashAtEveryCall(t *testing.T) {
 			// An earlier run lies there and is replaced.
 			s := newSink(t, dir, SinkOptions{})
 			put(t, openWriter(t, s, "rows"), rowSpan(1000, 1010))
+			s.Cut()
 			if err := s.Publish(ctx, 7, must[[]byte](t)(s.Seal(ctx, 7))); err != nil {
 				t.Fatal(err)
 			}
@@ -332,6 +337,7 @@ func TestCrashAtEveryCall(t *testing.T) {
 				if err := w.Write(ctx, rec, nil); err != nil {
 					return err
 				}
+				s.Cut()
 				sealed, err := s.Seal(ctx, e)
 				if err != nil {
 					return err
@@ -384,6 +390,7 @@ func TestAFullDiskLeavesNothingHalfVisible(t *testing.T) {
 		err := w.Write(ctx, rec, nil)
 		var sealed []byte
 		if err == nil {
+			s.Cut()
 			sealed, err = s.Seal(ctx, 1)
 		}
 		visible := 0
@@ -438,6 +445,7 @@ func TestManyWritersOfOneOutput(t *testing.T) {
 		})
 	}
 	wait.Wait()
+	s.Cut()
 	if err := s.Publish(ctx, 1, must[[]byte](t)(s.Seal(ctx, 1))); err != nil {
 		t.Fatal(err)
 	}
