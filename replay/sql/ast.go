@@ -150,6 +150,12 @@ type (
 		Pos
 		X, Index expression
 	}
+	// exists is [NOT] EXISTS (Sub). X is, for X IN (SELECT ..), what is to equal the column of Sub.
+	exists struct {
+		Pos
+		X   expression
+		Sub *selectStmt
+	}
 	// refused stands for what was reported already.
 	refused struct{ Pos }
 )

@@ -17,6 +17,10 @@ type source struct {
 	table  bool
 	rel    Relation
 	absent bool // its name was not found, which has been reported
+	// nullable says that a join before this point may have filled its columns with NULLs.
+	nullable bool
+	// inner is the stream of an EXISTS; hidden says that its subquery was read, and nothing else may name it.
+	inner, hidden bool
 	// base is the position of its first column among the columns of all sources, in which expressions are bound
 	// until the plan is built.
 	base int
@@ -142,6 +146,8 @@ func (b *binder) expr(x expression) *expr.Node {
 		if n := b.expr(e.X); n != nil {
 			return b.field(e.Pos, n, e.Name)
 		}
+	case exists:
+		b.problem(e.Pos, "EXISTS inside another expression is not run", "write it as a condition of WHERE by itself: WHERE a AND [NOT] EXISTS (SELECT ..)")
 	case elementOf:
 		if a := b.all(e.X, e.Index); a != nil {
 			return made(expr.ElementOf(a[0], a[1]))
@@ -220,6 +226,9 @@ func (b *binder) binary(e binary) *expr.Node {
 
 // flatten lists the operands of a chain of one operator, from the left.
 func flatten(op string, x expression) []expression {
+	if x == nil {
+		return nil
+	}
 	var out []expression
 	for {
 		e, ok := x.(binary)

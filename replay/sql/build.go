@@ -60,7 +60,7 @@ func (br *branch) build() Node {
 				AsOf: remap(j.asOf, left), Columns: local(s, rights[k]), On: remap(conjunction(j.on), both), Output: out, table: fieldsAt(s, rights[k]), key: s.rel.Key}
 		} else {
 			node = &Join{Kind: s.kind, Left: node, Right: br.scan(s, rights[k]), LeftKeys: remapAll(j.left, left), RightKeys: remapAll(j.right, right),
-				Lo: s.lo, Hi: s.hi, On: remap(conjunction(j.on), both), Output: out}
+				Lo: j.lo, Hi: j.hi, On: remap(conjunction(j.on), both), Output: out}
 		}
 		columns = outputs[k]
 	}
@@ -80,7 +80,7 @@ func (br *branch) pushWhere() *expr.Node {
 	for _, n := range br.where {
 		may = may && !n.CanFail()
 		if used := br.usedBy(n); may && len(used) == 1 {
-			if s := br.sources[used[0]]; !s.table && s.kind == Inner {
+			if s := br.sources[used[0]]; !s.table && !s.nullable {
 				br.filters[s] = append(br.filters[s], n)
 				continue
 			}

@@ -28,12 +28,39 @@ func Tables(text string) ([]Ref, []Problem) {
 		}
 	}
 	for _, s := range q.Selects {
-		add(s.From)
-		for _, j := range s.Joins {
-			add(j.Table)
-		}
+		s.tables(add)
 	}
 	return out, problems
+}
+
+// tables visits what a SELECT and its subqueries read, in the order of the text.
+func (s *selectStmt) tables(visit func(*tableRef)) {
+	visit(s.From)
+	for _, j := range s.Joins {
+		visit(j.Table)
+	}
+	for _, x := range flatten("AND", s.Where) {
+		if e, _ := existsIn(x); e != nil {
+			e.Sub.tables(visit)
+		}
+	}
+}
+
+// existsIn is the EXISTS that a condition is, and whether it is negated.
+func existsIn(x expression) (e *exists, not bool) {
+	for {
+		switch v := x.(type) {
+		case exists:
+			return &v, not
+		case unary:
+			if v.Op != "NOT" {
+				return nil, false
+			}
+			x, not = v.X, !not
+		default:
+			return nil, false
+		}
+	}
 }
 
 // Compile reads a query and binds it to what it may name. It returns every problem, in the order of the text;
@@ -83,7 +110,7 @@ func Compile(text string, cat Catalog) (*Plan, []Problem) {
 type branch struct {
 	binder
 	stmt  *selectStmt
-	joins []*boundJoin // one for each source but the first
+	joins []*boundJoin // one for each source but the first; those of EXISTS come last
 	where []*expr.Node
 	exprs []*expr.Node
 	names []string
@@ -98,6 +125,7 @@ type boundJoin struct {
 	keys        []*expr.Node // keys of a table, in its order
 	asOf        *expr.Node
 	on          []*expr.Node
+	lo, hi      int64 // a stream join's band against the rows' event time
 }
 
 // bindSelect binds a SELECT; named says that its columns name those of the result.
@@ -124,7 +152,9 @@ func bindSelect(s *selectStmt, cat Catalog, named bool) *branch {
 	}
 	if s.Where != nil {
 		for _, x := range flatten("AND", s.Where) {
-			if n := br.condition(x, "WHERE"); n != nil {
+			if e, not := existsIn(x); e != nil {
+				br.exists(e, not, cat)
+			} else if n := br.condition(x, "WHERE"); n != nil {
 				br.where = append(br.where, n)
 			}
 		}
@@ -210,7 +240,7 @@ func (br *branch) addColumn(n *expr.Node, name string, at Pos) {
 
 func (br *branch) star(it item) {
 	found := false
-	for _, s := range br.sources {
+	for _, s := range br.named() {
 		if it.Of != "" && s.ref.Alias != it.Of {
 			continue
 		}
@@ -221,7 +251,7 @@ func (br *branch) star(it item) {
 	}
 	if !found {
 		var aliases []string
-		for _, s := range br.sources {
+		for _, s := range br.named() {
 			aliases = append(aliases, s.ref.Alias)
 		}
 		message, hint := missing(fmt.Sprintf("neither a stream nor a table is called %s here", it.Of), it.Of, aliases)

@@ -12,7 +12,7 @@ import (
 // column resolves a.b.c: an alias, a column and fields, or a column and fields.
 func (b *binder) column(e columnRef) *expr.Node {
 	parts := e.Parts
-	sources := b.sources[:b.visible]
+	sources := b.named()
 	if len(parts) > 1 && !b.bare {
 		for _, s := range sources {
 			if s.ref.Alias != parts[0] {
@@ -62,7 +62,7 @@ func (b *binder) unknown(e columnRef, sources []*source) {
 	first := e.Parts[0]
 	if len(e.Parts) > 1 {
 		for _, s := range b.sources[b.visible:] {
-			if s.ref.Alias == first {
+			if s.ref.Alias == first && !s.hidden && !s.inner {
 				b.problem(e.Pos, first+" is joined only later", "an ON may use what stands before it; move the condition or the join")
 				return
 			}
@@ -108,9 +108,20 @@ func missing(message, name string, names []string) (string, string) {
 	return message, "there are " + joinNames(names)
 }
 
-func (b *binder) owners(column string) []*source {
+// named are the sources that an expression may name now.
+func (b *binder) named() []*source {
 	var out []*source
 	for _, s := range b.sources[:b.visible] {
+		if !s.hidden {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (b *binder) owners(column string) []*source {
+	var out []*source
+	for _, s := range b.named() {
 		if fieldIndex(s.rel.Fields, column) >= 0 {
 			out = append(out, s)
 		}

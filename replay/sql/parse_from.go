@@ -92,20 +92,18 @@ func (p *parser) join(s *selectStmt) bool {
 	case p.accept("LEFT", "OUTER", "JOIN"), p.accept("LEFT", "JOIN"):
 		j.Kind = Left
 	case p.accept("RIGHT", "OUTER", "JOIN"), p.accept("RIGHT", "JOIN"):
-		bad = true
-		p.refuse(kind.pos, "RIGHT JOIN is not run yet", "swap the two sides and write LEFT JOIN")
+		j.Kind = Right
 	case p.accept("FULL", "OUTER", "JOIN"), p.accept("FULL", "JOIN"):
-		bad = true
-		p.refuse(kind.pos, "FULL JOIN is not run yet", "write LEFT JOIN, and a second pipeline for the rows that only the right side has")
+		j.Kind = Full
 	case p.accept("CROSS", "JOIN"):
 		bad = true
 		p.refuse(kind.pos, "CROSS JOIN is not run", "write JOIN .. ON with an equality and, between streams, a band of time")
 	case p.accept("LEFT", "SEMI", "JOIN"), p.accept("SEMI", "JOIN"):
 		bad = true
-		p.refuse(kind.pos, "SEMI JOIN is not run yet", "write LEFT JOIN and keep rows with WHERE .. IS NOT NULL; a left row comes once for each partner")
+		p.refuse(kind.pos, "SEMI JOIN is not run", "write WHERE EXISTS (SELECT 1 FROM p WHERE p.id = i.id AND ..), which Flink takes too")
 	case p.accept("LEFT", "ANTI", "JOIN"), p.accept("ANTI", "JOIN"):
 		bad = true
-		p.refuse(kind.pos, "ANTI JOIN is not run yet", "write LEFT JOIN and keep rows with WHERE .. IS NULL on a column of the right side")
+		p.refuse(kind.pos, "ANTI JOIN is not run", "write WHERE NOT EXISTS (SELECT 1 FROM p WHERE p.id = i.id AND ..), which Flink takes too")
 	case t.word == "LEFT" || t.word == "INNER" || t.word == "RIGHT" || t.word == "FULL" || t.word == "CROSS" || t.word == "NATURAL":
 		p.next()
 		p.unexpected("JOIN")

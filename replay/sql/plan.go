@@ -30,7 +30,8 @@ type Plan struct {
 }
 
 // Node is one step of a plan. Every row that leaves it carries an event time: a Scan's is its stream's time
-// column, a Join's is that of its left row, everything else keeps its input's.
+// column, a Join's is that of its left row (of the right row where there is no left), everything else keeps its
+// input's.
 type Node interface {
 	// Fields are the columns that leave the node. Expressions above refer to them by position.
 	Fields() []schema.Field
@@ -47,14 +48,25 @@ type Scan struct {
 	fields []schema.Field
 }
 
-// JoinKind says which unmatched rows are kept.
+// JoinKind says which rows leave a join.
 type JoinKind uint8
 
-// The join kinds.
+// The join kinds. Left, Right and Full keep the unmatched rows of that side, of both; Semi keeps the left rows
+// that have a partner, once each and alone, and Anti those that have none.
 const (
 	Inner JoinKind = iota
 	Left
+	Right
+	Full
+	Semi
+	Anti
 )
+
+// KeepsLeft reports whether left rows without a partner leave.
+func (k JoinKind) KeepsLeft() bool { return k == Left || k == Full || k == Anti }
+
+// KeepsRight reports whether right rows without a partner leave.
+func (k JoinKind) KeepsRight() bool { return k == Right || k == Full }
 
 // Join joins two streams on equal keys within a band of time: a pair matches when the keys are equal and none
 // NULL, Lo <= right.time - left.time <= Hi, and On is TRUE.

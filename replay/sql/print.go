@@ -73,7 +73,7 @@ func (w *printer) selectStmt(s *selectStmt) {
 	w.table(s.From)
 	w.put("\n")
 	for _, j := range s.Joins {
-		w.put([]string{"JOIN ", "LEFT JOIN "}[j.Kind])
+		w.put([]string{"JOIN ", "LEFT JOIN ", "RIGHT JOIN ", "FULL JOIN "}[j.Kind])
 		w.table(j.Table)
 		w.put(" ON ")
 		w.expr(j.On, 0)
@@ -84,6 +84,14 @@ func (w *printer) selectStmt(s *selectStmt) {
 		w.expr(s.Where, 0)
 		w.put("\n")
 	}
+}
+
+// subselect writes a SELECT without a line's end.
+func (w *printer) subselect(s *selectStmt) {
+	inner := &printer{dialect: w.dialect}
+	inner.selectStmt(s)
+	w.put(strings.TrimSuffix(inner.b.String(), "\n"))
+	w.problems = append(w.problems, inner.problems...)
 }
 
 func (w *printer) table(t *tableRef) {
@@ -148,6 +156,11 @@ func level(x expression) int {
 			return levelNot
 		}
 		return levelSign
+	case exists:
+		if e.X != nil {
+			return levelPredicate
+		}
+		return levelPostfix + 1
 	case isTest:
 		return levelIs
 	case between, inList, like:
@@ -237,6 +250,15 @@ func (w *printer) bare(x expression) {
 		w.expr(e.X, l)
 		w.put(not(e.Not), " IN (")
 		w.list(e.List)
+		w.put(")")
+	case exists:
+		if e.X != nil {
+			w.expr(e.X, l)
+			w.put(" IN (")
+		} else {
+			w.put("EXISTS (")
+		}
+		w.subselect(e.Sub)
 		w.put(")")
 	case like:
 		w.expr(e.X, l)

@@ -98,7 +98,7 @@ func (g gen) interval() expression {
 
 func (g gen) expr(depth int) expression {
 	leaf := depth <= 0
-	kind := g.n(21)
+	kind := g.n(22)
 	if leaf {
 		kind %= 8
 	}
@@ -157,6 +157,12 @@ func (g gen) expr(depth int) expression {
 		return fieldOf{X: g.base(depth), Name: g.name()}
 	case 20:
 		return elementOf{X: sub(), Index: sub()}
+	case 21:
+		e := exists{Sub: g.selectStmt(depth - 1)}
+		if g.coin() {
+			e.X = sub()
+		}
+		return e
 	}
 	j := jsonValue{X: sub(), Path: g.text()}
 	if g.coin() {
@@ -230,30 +236,34 @@ func (g gen) table() *tableRef {
 func (g gen) query() *query {
 	q := &query{}
 	for range g.n(2) + 1 {
-		s := &selectStmt{From: g.table()}
-		for range g.n(2) + 1 {
-			switch g.n(4) {
-			case 0:
-				s.Items = append(s.Items, item{Star: true})
-			case 1:
-				s.Items = append(s.Items, item{Star: true, Of: g.name()})
-			default:
-				it := item{X: g.expr(3)}
-				if g.coin() {
-					it.Alias = g.name()
-				}
-				s.Items = append(s.Items, it)
-			}
-		}
-		for range g.n(2) {
-			s.Joins = append(s.Joins, &joinClause{Kind: JoinKind(g.n(1)), Table: g.table(), On: g.expr(3)})
-		}
-		if g.coin() {
-			s.Where = g.expr(3)
-		}
-		q.Selects = append(q.Selects, s)
+		q.Selects = append(q.Selects, g.selectStmt(3))
 	}
 	return q
+}
+
+func (g gen) selectStmt(depth int) *selectStmt {
+	s := &selectStmt{From: g.table()}
+	for range g.n(2) + 1 {
+		switch g.n(4) {
+		case 0:
+			s.Items = append(s.Items, item{Star: true})
+		case 1:
+			s.Items = append(s.Items, item{Star: true, Of: g.name()})
+		default:
+			it := item{X: g.expr(depth)}
+			if g.coin() {
+				it.Alias = g.name()
+			}
+			s.Items = append(s.Items, it)
+		}
+	}
+	for range g.n(2) {
+		s.Joins = append(s.Joins, &joinClause{Kind: JoinKind(g.n(3)), Table: g.table(), On: g.expr(depth)})
+	}
+	if g.coin() {
+		s.Where = g.expr(depth)
+	}
+	return s
 }
 
 // What is printed is read back as the same tree, in both dialects.

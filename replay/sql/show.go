@@ -87,10 +87,7 @@ func show(b *strings.Builder, n Node, depth int) {
 }
 
 func kindText(k JoinKind) string {
-	if k == Left {
-		return "left"
-	}
-	return "inner"
+	return [...]string{"inner", "left", "right", "full", "semi", "anti"}[k]
 }
 
 // micros is a length of time in its largest units: 4h, -30m, 1d2h, 0s, 0.000001s.

@@ -62,6 +62,9 @@ func (e Entry) Time() int64 { return e.b.time[e.i] }
 // Mark notes that the row has a partner.
 func (e Entry) Mark() { e.b.matched[e.i>>6] |= 1 << (e.i & 63) }
 
+// Marked reports whether Mark was called, or Sweep has visited the row.
+func (e Entry) Marked() bool { return e.b.matched[e.i>>6]&(1<<(e.i&63)) != 0 }
+
 // Hash is the hash the row was inserted under.
 func (e Entry) Hash() uint64 { return e.b.hash[e.i] }
 
