@@ -26,6 +26,9 @@ type source struct {
 	base int
 	// lo and hi bound a stream's event time against the first stream's, in microseconds.
 	lo, hi int64
+	// sub is the subquery that it is; window the window table function around it.
+	sub    *branch
+	window *boundWindow
 	// time is the position of a stream's event-time column among all columns, or -1.
 	time int
 }
@@ -39,9 +42,12 @@ type binder struct {
 	visible int
 	// bare hides the aliases, for conditions over a result.
 	bare bool
-	// later are the names that the select list gives, which WHERE does not see.
-	later    map[string]bool
-	problems []Problem
+	// later are the names that the select list gives, which clause does not see.
+	later  map[string]bool
+	clause string
+	// aggregate and number, when not nil, take the calls of aggregates and of window functions.
+	aggregate, number func(call) *expr.Node
+	problems          []Problem
 }
 
 func (b *binder) problem(at Pos, message, hint string) {
@@ -293,6 +299,20 @@ func (b *binder) caseExpr(e caseExpr) *expr.Node {
 }
 
 func (b *binder) call(e call) *expr.Node {
+	if e.Over != nil || e.Name == "ROW_NUMBER" {
+		return b.numbering(e)
+	}
+	if runAggregates[e.Name] {
+		if b.aggregate == nil {
+			b.problem(e.Pos, e.Name+" is an aggregate, which cannot stand here", "aggregates stand in the select list and in HAVING, and not inside one another")
+			return nil
+		}
+		return b.aggregate(e)
+	}
+	if known := functionNames(); slices.Contains(known, e.Name) && (e.Star || e.Distinct || e.Nulls != "" || e.Filter != nil) {
+		b.problem(e.Pos, e.Name+" is no aggregate: it takes no *, DISTINCT, IGNORE NULLS or FILTER", "")
+		return nil
+	}
 	// The arguments of a function that does not exist may still have problems of their own.
 	a := b.all(e.Args...)
 	if known := functionNames(); !slices.Contains(known, e.Name) {

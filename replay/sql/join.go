@@ -66,7 +66,7 @@ func (br *branch) join(k int, j *joinClause) *boundJoin {
 }
 
 // exists binds [NOT] EXISTS as one more join, whose stream nothing else may name.
-func (br *branch) exists(e *exists, not bool, cat Catalog) {
+func (br *branch) exists(e *exists, not bool) {
 	kind := Semi
 	if not {
 		kind = Anti
@@ -74,6 +74,9 @@ func (br *branch) exists(e *exists, not bool, cat Catalog) {
 	sub := e.Sub
 	j := &joinClause{Pos: e.Pos, Kind: kind, Table: sub.From, On: sub.Where}
 	switch {
+	case len(sub.GroupBy) > 0 || sub.Having != nil || sub.Qualify != nil:
+		br.problem(sub.Pos, "GROUP BY, HAVING and QUALIFY inside EXISTS are not run", "write them in a subquery: EXISTS (SELECT 1 FROM (SELECT ..) x WHERE ..)")
+		return
 	case len(sub.Joins) > 0:
 		br.problem(sub.Joins[0].Pos, "a join inside EXISTS is not run", "write one EXISTS for each stream")
 		return
@@ -94,7 +97,7 @@ func (br *branch) exists(e *exists, not bool, cat Catalog) {
 	later := br.later
 	br.later = nil
 	k := len(br.sources)
-	br.addSource(sub.From, kind, cat)
+	br.addSource(sub.From, kind)
 	s := br.sources[k]
 	s.inner = true
 	br.visible = k + 1
@@ -302,6 +305,12 @@ func (br *branch) streamJoin(k int, j *joinClause, parts []conjunct, ok bool, ou
 
 func (br *branch) checkStreamJoin(k int, j *joinClause, lo, hi int64, keyed bool) {
 	s, root := br.sources[k], br.sources[0]
+	for _, side := range []*source{root, s} {
+		if side.time < 0 {
+			br.problem(side.ref.Pos, "this subquery is joined, and does not select the event time of its rows", "add the event time of its first stream, or window_time, to its select list")
+			return
+		}
+	}
 	if !keyed {
 		br.problem(j.Pos, fmt.Sprintf("the join with stream %s has no equality between the two sides", s.ref.Name),
 			fmt.Sprintf("write ON %s.id = %s.id, with the columns that must be equal (IS NOT DISTINCT FROM does not count: NULL equals nothing)", s.ref.Alias, root.ref.Alias))

@@ -217,7 +217,7 @@ func literally(t *testing.T, text string, data map[string]rows, cat Catalog) row
 	t.Helper()
 	q, _, _ := parse(text)
 	s := q.Selects[0]
-	br := bindSelect(s, cat, true)
+	br := bindSelect(s, newScope(cat, nil), true)
 	cur := data[s.From.Name]
 	for k, j := range s.Joins {
 		r := data[j.Table.Name]

@@ -80,7 +80,7 @@ func (b *binder) unknown(e columnRef, sources []*source) {
 		}
 	}
 	if b.later[first] {
-		b.problem(e.Pos, fmt.Sprintf("%s is a name of the select list, which WHERE does not see", first), "write the expression itself, or use the `where:` of an output")
+		b.problem(e.Pos, fmt.Sprintf("%s is a name of the select list, which %s does not see", first, b.clause), "write the expression itself, or use the `where:` of an output")
 		return
 	}
 	message, hint := missing(fmt.Sprintf("no column %s", first), first, columns)
@@ -131,7 +131,7 @@ func (b *binder) owners(column string) []*source {
 
 func (b *binder) columnOf(s *source, i int) *expr.Node {
 	name, t := s.rel.Fields[i].Name, s.rel.Fields[i].Type
-	if !b.bare {
+	if !b.bare && s.ref.Alias != "" {
 		name = s.ref.Alias + "." + name
 	}
 	t.Epoch = "" // how it was read does not concern what is made of it

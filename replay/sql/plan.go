@@ -16,6 +16,8 @@ type Relation struct {
 	Fields []schema.Field
 	// Time is a stream's event-time column.
 	Time string
+	// ID are the columns that identify a stream's event, if it declares any.
+	ID []string
 	// Key are the columns that a table is looked up by; Versions, when not "", is the column at which a
 	// version of a row starts.
 	Key      []string
@@ -120,6 +122,94 @@ type Project struct {
 
 // Union takes the rows of all inputs, whose columns have the same types.
 type Union struct{ Inputs []Node }
+
+// Group makes one row of the rows that agree in the first Keys columns of Input. Its columns are those, one for
+// each of Aggs, and with a Window its start, its end and its time.
+//
+// Without a window, rows of one group agree in one more thing, the group's time: the event time, or the column
+// Time where that is not -1. Of it is known Lo <= group's time - event time <= Hi, so that a group is complete when
+// the watermark has passed its time less Lo. The group's time is the event time of the row that leaves; that of a
+// window is its last millisecond.
+type Group struct {
+	Input  Node
+	Keys   int
+	Time   int
+	Lo, Hi int64
+	Aggs   []Aggregate
+	Window *Window
+	fields []schema.Field
+}
+
+// Aggregate is a function over the rows of a group.
+type Aggregate struct {
+	// Func is COUNT, SUM, AVG, MIN, MAX, LISTAGG, ARRAY_AGG, FIRST_VALUE or LAST_VALUE.
+	Func string
+	// Arg is the column of the input; -1 for COUNT(*).
+	Arg int
+	// Filter, when not -1, is the column that must be TRUE for a row to count.
+	Filter int
+	// Order is the column of the time in whose order values are taken, ties by their content; -1: the event time.
+	Order    int
+	Distinct bool
+	// Nulls says that NULLs are values, too.
+	Nulls     bool
+	Separator string
+	Type      schema.Type
+	name      string
+}
+
+// Window is TUMBLE (Slide = Size), HOP, or SESSION, which has a Gap. Lengths are microseconds.
+type Window struct {
+	Size, Slide, Offset, Gap int64
+}
+
+// Rank numbers the rows that agree in Keys from 1 on, in the order of Order, ties by the content of the first Carry
+// columns of Input. These leave, with the number behind them; rows keep their event time. Time, Lo and Hi are as in
+// Group.
+type Rank struct {
+	Input  Node
+	Carry  int
+	Keys   []int
+	Order  []RankOrder
+	Time   int
+	Lo, Hi int64
+	// Most, when not 0, is the greatest number that anybody asks for: rows behind it do not leave.
+	Most   int64
+	fields []schema.Field
+}
+
+// RankOrder is a column to sort by.
+type RankOrder struct {
+	Column           int
+	Desc, NullsFirst bool
+}
+
+// Inputs are the nodes whose rows a node takes.
+func Inputs(n Node) []Node {
+	switch n := n.(type) {
+	case *Join:
+		return []Node{n.Left, n.Right}
+	case *Lookup:
+		return []Node{n.Input}
+	case *Filter:
+		return []Node{n.Input}
+	case *Project:
+		return []Node{n.Input}
+	case *Group:
+		return []Node{n.Input}
+	case *Rank:
+		return []Node{n.Input}
+	case *Union:
+		return n.Inputs
+	}
+	return nil
+}
+
+// Fields implements Node.
+func (n *Group) Fields() []schema.Field { return n.fields }
+
+// Fields implements Node.
+func (n *Rank) Fields() []schema.Field { return n.fields }
 
 // Fields implements Node.
 func (n *Scan) Fields() []schema.Field { return n.fields }

@@ -203,7 +203,27 @@ func (g gen) call(depth int) expression {
 	case 6:
 		return call{Name: "NOTHING"}
 	}
-	return call{Name: g.pick("FLOOR", "UPPER", "LEFT", "MY_OWN"), Args: g.list(3, depth)}
+	c := call{Name: g.pick("FLOOR", "UPPER", "LEFT", "MY_OWN", "COUNT", "LISTAGG"), Args: g.list(3, depth)}
+	if c.Name == "FLOOR" || g.coin() {
+		return c
+	}
+	c.Distinct, c.Nulls = g.coin(), g.pick("", "IGNORE", "RESPECT")
+	if g.n(3) == 0 {
+		c.Args, c.Star, c.Distinct, c.Nulls = nil, true, false, ""
+	}
+	if g.coin() {
+		c.Filter = g.expr(depth)
+	}
+	if g.coin() {
+		c.Over = &overClause{}
+		if g.coin() {
+			c.Over.Partition = g.list(2, depth)
+		}
+		for range g.n(2) {
+			c.Over.Order = append(c.Over.Order, orderItem{X: g.expr(depth), Desc: g.coin(), Nulls: g.pick("", "FIRST", "LAST")})
+		}
+	}
+	return c
 }
 
 func (g gen) typ(depth int) schema.Type {
@@ -223,6 +243,20 @@ func (g gen) typ(depth int) schema.Type {
 
 func (g gen) table() *tableRef {
 	t := &tableRef{Name: g.name()}
+	switch g.n(9) {
+	case 0:
+		t.Name, t.Sub = "", g.selectStmt(1)
+	case 1:
+		w := &windowRef{Kind: g.pick("TUMBLE", "HOP", "SESSION"), Time: columnRef{Parts: []string{g.name()}}, Data: &tableRef{Name: g.name()}, Args: g.list(2, 1)}
+		w.Data.Alias = w.Data.Name
+		if g.n(3) == 0 {
+			w.Data = &tableRef{Sub: g.selectStmt(1)}
+		}
+		if w.Kind == "SESSION" && g.coin() {
+			w.Partition = g.list(1, 1)
+		}
+		t.Name, t.Window = "", w
+	}
 	t.Alias = t.Name
 	if g.coin() {
 		t.Alias = g.name()
@@ -235,6 +269,9 @@ func (g gen) table() *tableRef {
 
 func (g gen) query() *query {
 	q := &query{}
+	for range max(g.n(4)-2, 0) {
+		q.With = append(q.With, &cte{Name: g.name(), Sub: g.selectStmt(2)})
+	}
 	for range g.n(2) + 1 {
 		q.Selects = append(q.Selects, g.selectStmt(3))
 	}
@@ -262,6 +299,15 @@ func (g gen) selectStmt(depth int) *selectStmt {
 	}
 	if g.coin() {
 		s.Where = g.expr(depth)
+	}
+	if g.n(3) == 0 {
+		s.GroupBy = g.list(2, depth)
+	}
+	if g.n(3) == 0 {
+		s.Having = g.expr(depth)
+	}
+	if g.n(3) == 0 {
+		s.Qualify = g.expr(depth)
 	}
 	return s
 }

@@ -88,20 +88,8 @@ func want(t *testing.T, query string, problems []Problem, lines ...string) {
 
 func walk(n Node, visit func(Node)) {
 	visit(n)
-	switch n := n.(type) {
-	case *Join:
-		walk(n.Left, visit)
-		walk(n.Right, visit)
-	case *Lookup:
-		walk(n.Input, visit)
-	case *Filter:
-		walk(n.Input, visit)
-	case *Project:
-		walk(n.Input, visit)
-	case *Union:
-		for _, in := range n.Inputs {
-			walk(in, visit)
-		}
+	for _, in := range Inputs(n) {
+		walk(in, visit)
 	}
 }
 

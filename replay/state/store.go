@@ -346,10 +346,12 @@ func (s *Store) Sweep(before int64, visit func(Entry)) {
 
 // Expire forgets the buckets whose rows are all before a time. The memory of a segment goes with its last row:
 // references into it must not be used afterwards.
-func (s *Store) Expire(before int64) {
+func (s *Store) Expire(before int64) { s.expire(func(b *bucket) bool { return b.max < before }) }
+
+func (s *Store) expire(gone func(*bucket) bool) {
 	kept := s.buckets[:0]
 	for _, b := range s.buckets {
-		if b.max >= before {
+		if !gone(b) {
 			kept = append(kept, b)
 			continue
 		}
