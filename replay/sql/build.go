@@ -220,3 +220,14 @@ func pickOf[T any](all []T, which []int) []T {
 	}
 	return out
 }
+
+// shown is what messages call a source.
+func (t *tableRef) shown() string {
+	switch {
+	case t.Name != "":
+		return t.Name
+	case t.Alias != "":
+		return t.Alias
+	}
+	return "of the subquery"
+}

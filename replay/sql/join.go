@@ -24,7 +24,7 @@ func (br *branch) join(k int, j *joinClause) *boundJoin {
 	if s.table {
 		br.asOf(k, j, out)
 		if j.Kind.KeepsRight() {
-			br.problem(j.Pos, fmt.Sprintf("%s JOIN of the table %s is not run: a table's rows have no event time", strings.ToUpper(kindText(j.Kind)), s.ref.Name), "write LEFT JOIN, or JOIN")
+			br.problem(j.Pos, fmt.Sprintf("%s JOIN of the table %s is not run: a table's rows have no event time", strings.ToUpper(kindText(j.Kind)), s.ref.shown()), "write LEFT JOIN, or JOIN")
 		}
 	} else if j.Table.AsOf != nil {
 		br.problem(j.Table.AsOf.at(), "FOR SYSTEM_TIME AS OF on a stream", "it picks the version of a table's row; two streams are joined within a band of time")
@@ -198,7 +198,7 @@ func (br *branch) lookup(k int, j *joinClause, parts []conjunct, ok bool, out *b
 		}
 	}
 	if ok && len(lack) > 0 {
-		br.problem(j.Pos, fmt.Sprintf("the join with table %s leaves its key %s open", s.ref.Name, joinNames(lack)),
+		br.problem(j.Pos, fmt.Sprintf("the join with table %s leaves its key %s open", s.ref.shown(), joinNames(lack)),
 			fmt.Sprintf("a table is looked up by its whole key: ON %s = ..", strings.Join(lack, " = .. AND ")))
 	}
 }
@@ -312,7 +312,7 @@ func (br *branch) checkStreamJoin(k int, j *joinClause, lo, hi int64, keyed bool
 		}
 	}
 	if !keyed {
-		br.problem(j.Pos, fmt.Sprintf("the join with stream %s has no equality between the two sides", s.ref.Name),
+		br.problem(j.Pos, fmt.Sprintf("the join with stream %s has no equality between the two sides", s.ref.shown()),
 			fmt.Sprintf("write ON %s.id = %s.id, with the columns that must be equal (IS NOT DISTINCT FROM does not count: NULL equals nothing)", s.ref.Alias, root.ref.Alias))
 	}
 	time := s.ref.Alias + "." + s.rel.Time
@@ -326,13 +326,13 @@ func (br *branch) checkStreamJoin(k int, j *joinClause, lo, hi int64, keyed bool
 		open = "nothing says how late " + time + " may be"
 	}
 	if open != "" {
-		br.problem(j.Pos, fmt.Sprintf("unbounded stream join with %s: %s", s.ref.Name, open),
+		br.problem(j.Pos, fmt.Sprintf("unbounded stream join with %s: %s", s.ref.shown(), open),
 			hintBand(root, s)+"; only event times count, with constant INTERVALs of days or shorter")
 		s.lo, s.hi = max(lo, -1<<61), min(hi, 1<<61)
 		return
 	}
 	if lo > hi {
-		br.warn(j.Pos, fmt.Sprintf("the band of the join with %s is empty: no pair can match", s.ref.Name), "check which side is subtracted, and the order of BETWEEN")
+		br.warn(j.Pos, fmt.Sprintf("the band of the join with %s is empty: no pair can match", s.ref.shown()), "check which side is subtracted, and the order of BETWEEN")
 	}
 }
 

@@ -20,7 +20,7 @@ type boundWindow struct {
 func (br *branch) window(s *source, w *windowRef) {
 	s.rel.Fields = append([]schema.Field{}, s.rel.Fields...)
 	out := &boundWindow{at: w.Pos, kind: w.Kind, ref: w}
-	if len(br.sources) > 1 {
+	if len(br.sources) > 0 {
 		br.problem(w.Pos, w.Kind+" on the right of a join is not run", "write it behind FROM, and join streams within a band of time")
 		s.absent = true
 		return
