@@ -101,6 +101,9 @@ func groupLine(n *Group, line, detail func(string, ...any)) {
 		return fields[c].Name
 	}
 	text := "group by " + strings.Join(fieldNames(fields[:n.Keys]), ", ")
+	if n.Keys == 0 {
+		text = "group all rows"
+	}
 	switch w := n.Window; {
 	case w == nil && n.Time < 0:
 		line("%s, the event time", text)
