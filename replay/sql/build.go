@@ -20,7 +20,8 @@ func (br *branch) build(columns []int) Node {
 		g.Input = br.below(p)
 		return br.top(g, exprs, names, at)
 	case br.rank != nil:
-		r, p, at := br.rankNode(append([]*expr.Node{br.having}, exprs...))
+		// All columns of the select list decide between rows that are equal, whatever is used of them around it.
+		r, p, at := br.rankNode(append([]*expr.Node{br.having}, br.exprs...))
 		r.Input = br.below(p)
 		return br.top(r, exprs, names, at)
 	}

@@ -230,9 +230,10 @@ project
       . n BIGINT = ROW_NUMBER() OVER (PARTITION BY played_at ORDER BY device)
       number the rows of each playbacks.played_at by playbacks.device, the first 2
         project
+          . playbacks.duration_ms BIGINT
           . playbacks.device STRING
           . playbacks.played_at TIMESTAMP(6)
-          scan playbacks (played_at, device)`},
+          scan playbacks (played_at, duration_ms, device)`},
 		{"WITH w AS (SELECT shown_at AS at, rank + 1 AS r FROM impressions) SELECT window_end, SUM(r) FILTER (WHERE r > 1) AS s FROM TABLE(HOP(TABLE w, DESCRIPTOR(at), INTERVAL '5' MINUTE, INTERVAL '1' HOUR)) GROUP BY window_start, window_end", `
 project
   . window_end TIMESTAMP(3)

@@ -65,6 +65,7 @@ func TestRefusals(t *testing.T) {
 		{"SELECT window_start, COUNT(window_end) AS n FROM " + tumble + " WHERE window_start > shown_at GROUP BY window_start, window_end", []string{"1:22: known only behind GROUP BY | ", "1:56: window_start in WHERE or ON | HAVING"}},
 		{"SELECT 1 AS a FROM TABLE(TUMBLE(TABLE devices, DESCRIPTOR(shown_at), INTERVAL '1' HOUR)) GROUP BY window_start, window_end", []string{"1:33: TUMBLE over the table devices | stream"}},
 		{"SELECT 1 AS a FROM impressions i JOIN " + tumble + " t ON TRUE GROUP BY i.shown_at", []string{"1:45: TUMBLE on the right of a join is not run | FROM"}},
+		{"SELECT window_end FROM TABLE(TUMBLE((SELECT window_start, window_time FROM " + tumble + " GROUP BY window_start, window_end, window_time), DESCRIPTOR(window_time), INTERVAL '1' DAY)) GROUP BY window_start, window_end", []string{"1:37: has a column window_start already | window_start AS inner_window_start"}},
 		{"SELECT 1 AS a FROM TABLE(CUMULATE(TABLE impressions, DESCRIPTOR(shown_at), INTERVAL '1' HOUR, INTERVAL '1' DAY)) GROUP BY window_start, window_end", []string{"1:26: CUMULATE is not run | TUMBLE"}},
 		{"SELECT 1 AS a FROM TABLE(TUMBLE(DATA => TABLE impressions)) GROUP BY window_start, window_end", []string{"1:33: arguments by name are not run | TABLE s"}},
 		{"SELECT rank FROM TABLE(SESSION(TABLE impressions PARTITION BY rank, DESCRIPTOR(shown_at), INTERVAL '1' HOUR)) WHERE rank > 1 GROUP BY window_start, window_end", []string{

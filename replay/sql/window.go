@@ -16,6 +16,9 @@ type boundWindow struct {
 	ref  *windowRef
 }
 
+// windowColumns are those that a window table function adds.
+var windowColumns = []string{"window_start", "window_end", "window_time"}
+
 // window makes a source of TUMBLE, HOP or SESSION: the columns of what it is over, and the window's three.
 func (br *branch) window(s *source, w *windowRef) {
 	s.rel.Fields = append([]schema.Field{}, s.rel.Fields...)
@@ -33,6 +36,13 @@ func (br *branch) window(s *source, w *windowRef) {
 		}
 		s.absent = true
 		return
+	}
+	for _, name := range windowColumns {
+		if fieldIndex(s.rel.Fields, name) >= 0 {
+			br.problem(w.Data.Pos, fmt.Sprintf("what %s is over has a column %s already", w.Kind, name), "give it another name in the subquery: "+name+" AS inner_"+name)
+			s.absent = true
+			return
+		}
 	}
 	lengths := make([]int64, len(w.Args))
 	for i, a := range w.Args {
@@ -87,7 +97,7 @@ func (br *branch) window(s *source, w *windowRef) {
 	if w.Kind == "SESSION" { // it begins with a row, whose time may be finer
 		t.Precision = max(3, s.rel.Fields[s.time-s.base].Type.Precision)
 	}
-	for _, name := range []string{"window_start", "window_end", "window_time"} {
+	for _, name := range windowColumns {
 		s.rel.Fields = append(s.rel.Fields, schema.Field{Name: name, Type: t})
 	}
 }

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 
@@ -313,8 +314,12 @@ func (s *Store) SameKey(e Entry, keys []Column, i int) bool {
 
 // ProbeOne visits the held rows of one hash whose time lies in [from, to] until visit returns false.
 func (s *Store) ProbeOne(hash uint64, from, to int64, visit func(Entry) bool) {
-	for _, b := range s.buckets {
-		if b.max < from || b.min > to {
+	first, _ := slices.BinarySearchFunc(s.buckets, from, func(b *bucket, t int64) int { return cmp.Compare(b.max, t) })
+	for _, b := range s.buckets[first:] {
+		if b.start > to {
+			return
+		}
+		if b.min > to {
 			continue
 		}
 		for e := b.heads[hash&uint64(len(b.heads)-1)]; e != 0; e = b.next[e-1] {
