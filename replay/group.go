@@ -29,7 +29,7 @@ func newGroup(node *sql.Group, fail failures, aside *sides) *group {
 	case w.Gap > 0:
 		width = max(width, w.Gap)
 	default:
-		width = max(width, w.Slide)
+		width = max(100_000, w.Slide)
 	}
 	g := &group{node: node, fail: fail, next: EndOfTime, waiting: newWaiting(node.Input.Fields(), max(node.Keys, 1), node.Time, width, fail.from, aside)}
 	g.fail.from = fail.from.through(outputKeys(node))
@@ -47,6 +47,7 @@ func outputKeys(n *sql.Group) []int {
 
 func (g *group) settle(ctx context.Context, all bool, out emit) error {
 	g.due = g.due[:0]
+	before := g.swept
 	switch w := g.node.Window; {
 	case w == nil:
 		closed := shift(g.w, g.node.Lo)
@@ -69,6 +70,9 @@ func (g *group) settle(ctx context.Context, all bool, out emit) error {
 			return err
 		}
 	}
+	if g.swept == before {
+		return nil
+	}
 	if err := g.finish(ctx, out); err != nil {
 		return err
 	}
@@ -77,7 +81,7 @@ func (g *group) settle(ctx context.Context, all bool, out emit) error {
 		g.store.Expire(g.swept)
 	case w.Gap > 0:
 		g.store.ExpireKept(g.swept)
-	case g.swept != NoTime:
+	default:
 		g.store.Expire(g.live())
 	}
 	return nil

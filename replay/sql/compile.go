@@ -328,11 +328,12 @@ func (br *branch) resolve(s *source, t *tableRef) {
 			return
 		}
 		inner := bindSelect(sub, sc, true)
-		if !broken(inner.problems) {
+		bound := !slices.Contains(inner.exprs, nil) // what the parser refused has no value, and no problem here
+		if bound && !broken(inner.problems) {
 			inner.problems = append(inner.problems, unite([]*branch{inner})...)
 		}
 		br.problems = append(br.problems, inner.problems...)
-		if s.absent = broken(inner.problems); s.absent {
+		if s.absent = !bound || broken(inner.problems); s.absent {
 			return
 		}
 		s.sub = inner
