@@ -336,26 +336,44 @@ func leftOnly(output []int, width int) []int {
 
 func (g *graph) buildGroup(n *sql.Group) (*flow, error) {
 	keys := identity(n.Keys)
-	f, tasks, err := g.byGroup(n.Input, keys, func(o origin) (operator, error) { return newGroup(n, g.failures(o), g.aside), nil })
+	f, tasks, err := g.byGroup(n.Input, keys, func(o origin) (operator, error) { return newGroup(n, g.failures(g.originOf(n.Of, o)), g.aside), nil })
 	if err != nil {
 		return nil, err
 	}
 	for i := n.Keys; i < len(n.Fields()); i++ {
 		keys = append(keys, -1)
 	}
-	out := &flow{origin: f.origin.through(keys), width: len(keys)}
+	out := &flow{origin: g.originOf(n.Of, f.origin).through(keys), width: len(keys)}
 	out.fromTasks(tasks)
 	return out, nil
 }
 
 func (g *graph) buildRank(n *sql.Rank) (*flow, error) {
-	f, tasks, err := g.byGroup(n.Input, n.Keys, func(o origin) (operator, error) { return newRank(n, g.aside, o), nil })
+	f, tasks, err := g.byGroup(n.Input, n.Keys, func(o origin) (operator, error) { return newRank(n, g.aside, g.originOf(n.Of, o)), nil })
 	if err != nil {
 		return nil, err
 	}
 	out := &flow{origin: f.origin.through(append(identity(n.Carry), -1)), width: n.Carry + 1}
 	out.fromTasks(tasks)
 	return out, nil
+}
+
+// originOf is the origin of rows whose groups are of a stream other than the first.
+func (g *graph) originOf(of *sql.Origin, first origin) origin {
+	if of == nil {
+		return first
+	}
+	st := g.streams[of.Stream]
+	o := origin{stream: st, columns: make([]int, len(st.in.Source.Fields()))}
+	for i := range o.columns {
+		o.columns[i] = -1
+	}
+	for c, at := range of.Columns {
+		if source := st.in.Columns[c]; source >= 0 {
+			o.columns[source] = at
+		}
+	}
+	return o
 }
 
 // byGroup sends a node's rows to a stage by some of their columns.

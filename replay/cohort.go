@@ -24,6 +24,7 @@ type waiting struct {
 	swept int64 // the group's time before which everything has left
 	step  int64 // how far swept may lag behind what it could be, to save passes
 	from  origin
+	own   bool // the group's time is that of from's rows
 	aside *sides
 
 	due     []member
@@ -37,13 +38,13 @@ type member struct {
 	t, start int64
 }
 
-func newWaiting(fields []schema.Field, keys, time int, width int64, from origin, aside *sides) waiting {
+func newWaiting(fields []schema.Field, keys, time int, own bool, width int64, from origin, aside *sides) waiting {
 	types := arrowTypes(fields)
 	if time >= 0 {
 		types = append(types, schema.TimestampType)
 	}
 	return waiting{
-		store: state.NewStore(width, types, keys), time: time, w: NoTime, swept: NoTime, step: width / 16, from: from, aside: aside,
+		store: state.NewStore(width, types, keys), time: time, w: NoTime, swept: NoTime, step: width / 16, from: from, own: own, aside: aside,
 	}
 }
 
@@ -81,6 +82,14 @@ func (h *waiting) eventTime(r state.Ref) int64 {
 	return h.store.Column(h.store.Width() - 1)[r.Segment].Int64(int(r.Row))
 }
 
+// originTime is the event time of the row that is told of.
+func (h *waiting) originTime(r state.Ref) int64 {
+	if h.own {
+		return h.store.TimeOf(r)
+	}
+	return h.eventTime(r)
+}
+
 // undecided sets aside rows whose group is not complete. Rows that a join multiplied are told once a group.
 func (h *waiting) undecided(ctx context.Context, open func(state.Entry) bool) error {
 	var rows []member
@@ -111,14 +120,14 @@ func (h *waiting) undecided(ctx context.Context, open func(state.Entry) bool) er
 		return err
 	}
 	for i, r := range refs {
-		b.times[i] = h.eventTime(r)
+		b.times[i] = h.originTime(r)
 	}
 	return h.aside.write(ctx, sideUndecided, h.from, b, allRows(len(refs)), setAside{reasons: repeat(len(refs), "its group is still open")})
 }
 
 // compareOrigin orders rows by what they have of their stream's columns.
 func (h *waiting) compareOrigin(a, b state.Ref) int {
-	if r := cmp.Compare(h.eventTime(a), h.eventTime(b)); r != 0 {
+	if r := cmp.Compare(h.originTime(a), h.originTime(b)); r != 0 {
 		return r
 	}
 	for _, c := range h.from.columns {

@@ -31,7 +31,7 @@ func newGroup(node *sql.Group, fail failures, aside *sides) *group {
 	default:
 		width = max(100_000, w.Slide)
 	}
-	g := &group{node: node, fail: fail, next: EndOfTime, waiting: newWaiting(node.Input.Fields(), max(node.Keys, 1), node.Time, width, fail.from, aside)}
+	g := &group{node: node, fail: fail, next: EndOfTime, waiting: newWaiting(node.Input.Fields(), max(node.Keys, 1), node.Time, node.Of != nil, width, fail.from, aside)}
 	g.fail.from = fail.from.through(outputKeys(node))
 	return g
 }

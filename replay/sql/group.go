@@ -388,6 +388,7 @@ func (br *branch) groupNode() (*Group, *projection, []int) {
 		at[br.total+i] = len(n.fields)
 		n.fields = append(n.fields, schema.Field{Name: a.name, Type: a.Type})
 	}
+	n.Of = br.origin(g.anchor, p)
 	if g.window != nil {
 		n.Window = &g.window.Window
 		s := br.sources[0]
@@ -397,6 +398,18 @@ func (br *branch) groupNode() (*Group, *projection, []int) {
 		}
 	}
 	return n, p, at
+}
+
+// origin says where the columns of the stream are that groups are of; nil: they are of the first source's rows.
+func (br *branch) origin(s *source, p *projection) *Origin {
+	if s == nil || s == br.sources[0] || s.sub != nil {
+		return nil
+	}
+	o := &Origin{Stream: s.ref.stream(), Columns: make([]int, len(s.rel.Fields))}
+	for i := range o.Columns {
+		o.Columns[i] = slices.IndexFunc(p.exprs, func(n *expr.Node) bool { return n.Op == "column" && n.Index == s.base+i })
+	}
+	return o
 }
 
 // columnsIn are the references to columns in an expression.

@@ -137,7 +137,15 @@ type Group struct {
 	Lo, Hi int64
 	Aggs   []Aggregate
 	Window *Window
+	Of     *Origin
 	fields []schema.Field
+}
+
+// Origin is the stream whose rows groups are of, where it is not the first: Columns says where its columns are in the
+// node's input, -1 for those that are not.
+type Origin struct {
+	Stream  string
+	Columns []int
 }
 
 // Aggregate is a function over the rows of a group.
@@ -175,6 +183,7 @@ type Rank struct {
 	Lo, Hi int64
 	// Most, when not 0, is the greatest number that anybody asks for: rows behind it do not leave.
 	Most   int64
+	Of     *Origin
 	fields []schema.Field
 }
 

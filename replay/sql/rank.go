@@ -139,5 +139,6 @@ func (br *branch) rankNode(above []*expr.Node) (*Rank, *projection, []int) {
 	if a := r.anchor; a != br.sources[0] {
 		n.Time, n.Lo, n.Hi = p.add(br.columnOf(a, a.time-a.base)), a.lo, a.hi
 	}
+	n.Of = br.origin(r.anchor, p)
 	return n, p, at
 }
