@@ -127,21 +127,13 @@ func (j *join) process(ctx context.Context, m *message) error {
 	}
 	j.hit = resize(j.hit, m.b.rows())
 	clear(j.hit)
-	next := first
+	if j.node.Kind == sql.Semi || j.node.Kind == sql.Anti {
+		j.single(side, first)
+	}
 	for i, r := range j.found {
-		// What leaves a semi join is the left row, once; an anti join lets no pair leave.
-		leaves := j.node.Kind != sql.Anti
-		if j.node.Kind == sql.Semi {
-			leaves = side == 0 && !j.hit[r] || side == 1 && !j.entries[i].Marked()
-		}
-		if leaves {
-			j.left[next], j.right[next], j.times[next] = j.left[first+i], j.right[first+i], j.times[first+i]
-			next++
-		}
 		j.hit[r] = true
 		j.entries[i].Mark()
 	}
-	j.left, j.right, j.times = j.left[:next], j.right[:next], j.times[:next]
 	// A row that no partner can reach any more is decided here and not held.
 	closed := j.closed(side)
 	j.keep = j.keep[:0]
@@ -159,6 +151,24 @@ func (j *join) process(ctx context.Context, m *message) error {
 	}
 	own.Insert(seg, j.keep, m.hashes, j.hit)
 	return nil
+}
+
+// single leaves, of the pairs from first on, what leaves a semi join: each left row's first. Of an anti join none does.
+func (j *join) single(side, first int) {
+	next := first
+	for i, r := range j.found {
+		had := side == 0 && j.hit[r] || side == 1 && j.entries[i].Marked()
+		j.hit[r] = true
+		j.entries[i].Mark()
+		if had {
+			continue
+		}
+		if j.node.Kind == sql.Semi {
+			j.left[next], j.right[next], j.times[next] = j.left[first+i], j.right[first+i], j.times[first+i]
+			next++
+		}
+	}
+	j.left, j.right, j.times = j.left[:next], j.right[:next], j.times[:next]
 }
 
 // closed is the time before which a side's rows can get no partner from the rows still to come.

@@ -478,8 +478,16 @@ func unite(branches []*branch) []Problem {
 }
 
 func hintBand(left, right *source) string {
-	l := left.ref.Alias + "." + left.rel.Time
-	return fmt.Sprintf("add a band of time: AND %s.%s BETWEEN %s AND %s + INTERVAL '4' HOUR", right.ref.Alias, right.rel.Time, l, l)
+	l := left.timeName()
+	return fmt.Sprintf("add a band of time: AND %s BETWEEN %s AND %s + INTERVAL '4' HOUR", right.timeName(), l, l)
+}
+
+// timeName is the event time as a query names it.
+func (s *source) timeName() string {
+	if s.ref.Alias == "" {
+		return s.rel.Time
+	}
+	return s.ref.Alias + "." + s.rel.Time
 }
 
 func joinNames(names []string) string {

@@ -152,7 +152,7 @@ func (br *branch) endless(at Pos, clause, or string) {
 		case s.nullable:
 			filled = append(filled, s.ref.Alias)
 		default:
-			names = append(names, s.ref.Alias+"."+s.rel.Time)
+			names = append(names, s.timeName())
 		}
 	}
 	hint := "no event time is left to end a group by; write JOIN instead of an outer join"

@@ -315,7 +315,7 @@ func (br *branch) checkStreamJoin(k int, j *joinClause, lo, hi int64, keyed bool
 		br.problem(j.Pos, fmt.Sprintf("the join with stream %s has no equality between the two sides", s.ref.shown()),
 			fmt.Sprintf("write ON %s.id = %s.id, with the columns that must be equal (IS NOT DISTINCT FROM does not count: NULL equals nothing)", s.ref.Alias, root.ref.Alias))
 	}
-	time := s.ref.Alias + "." + s.rel.Time
+	time := s.timeName()
 	open := ""
 	switch {
 	case lo == math.MinInt64 && hi == math.MaxInt64:
