@@ -84,6 +84,9 @@ func (o *replayOptions) fill(ctx context.Context, run *opened, checked *pipeline
 	if run.job.Decisions, err = o.readDecisions(ctx); err != nil {
 		return err
 	}
+	if err := o.takeCheckpoints(ctx, run); err != nil {
+		return err
+	}
 	used := usedColumns(checked.Plan.Root)
 	run.job.Align = o.align(checked.Pipeline)
 	for i := range checked.Pipeline.Streams {
@@ -104,6 +107,39 @@ func (o *replayOptions) fill(ctx context.Context, run *opened, checked *pipeline
 		}
 	}
 	return o.openOutputs(ctx, run, checked)
+}
+
+// takeCheckpoints takes the place of the run's checkpoints, before any output is opened: what an output may hold
+// depends on the last checkpoint.
+func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened) error {
+	if o.checkpoint == "" {
+		return nil
+	}
+	vault, err := lake.OpenVault(ctx, o.checkpoint, o.world.env)
+	if err != nil {
+		return err
+	}
+	run.job.CheckpointEvery, run.job.CheckpointRows = o.checkpointEvery, o.checkpointRows
+	run.job.Checkpoints, err = replay.TakeCheckpoints(ctx, vault, o.resume, o.keep)
+	if err != nil {
+		return err
+	}
+	if last := run.last(); last != nil && !last.Done {
+		text := fmt.Sprintf("going on from the checkpoint of epoch %d", last.SealedEpoch)
+		if last.Parallelism != run.job.Parallelism {
+			text += fmt.Sprintf(", with parallelism %d, which was %d", run.job.Parallelism, last.Parallelism)
+		}
+		fmt.Fprintln(o.world.stderr, "lockstep:", text)
+	}
+	return nil
+}
+
+// last is the checkpoint that the run goes on from; nil: it starts at the beginning.
+func (o *opened) last() *replay.Checkpoint {
+	if o.job.Checkpoints == nil {
+		return nil
+	}
+	return o.job.Checkpoints.Last()
 }
 
 // align is how far, in microseconds of event time, a stream may be read ahead of the others.
@@ -371,7 +407,7 @@ func (o *replayOptions) openOutputs(ctx context.Context, run *opened, checked *p
 	case "":
 		return o.openOwnPlaces(ctx, run, checked, outputs, where)
 	}
-	sink, err := o.lakeSink(ctx, o.to)
+	sink, err := o.lakeSink(ctx, run, o.to)
 	if err != nil {
 		return err
 	}
@@ -385,8 +421,15 @@ func (o *replayOptions) openOutputs(ctx context.Context, run *opened, checked *p
 	return nil
 }
 
-func (o *replayOptions) lakeSink(ctx context.Context, place string) (*lake.Sink, error) {
-	return lake.NewSink(ctx, place, lake.SinkOptions{Env: o.world.env, Replace: o.replace})
+// lakeSink opens an output place: as its checkpoint left it, or empty.
+func (o *replayOptions) lakeSink(ctx context.Context, run *opened, place string) (*lake.Sink, error) {
+	last := run.last()
+	sink, err := lake.NewSink(ctx, place, lake.SinkOptions{Env: o.world.env, Replace: o.replace && last == nil, Resume: last != nil})
+	if err == nil && last != nil && sink.Manifest().Epoch > last.SealedEpoch {
+		err = schema.WithHint(fmt.Errorf("write to %s: it holds epoch %d, and the checkpoint is of epoch %d", place, sink.Manifest().Epoch, last.SealedEpoch),
+			"the checkpoint is not the one of this output, or an old one: the rows since would be written twice")
+	}
+	return sink, err
 }
 
 // openOwnPlaces sends every output to the places that the pipeline file names for it.
@@ -398,7 +441,7 @@ func (o *replayOptions) openOwnPlaces(ctx context.Context, run *opened, checked 
 			return schema.WithHint(fmt.Errorf("output %s has no place", p.Name), "give it `lake:` or `kafka:`, or name a folder with --to")
 		}
 		if p.Lake != "" {
-			sink, err := o.lakeSink(ctx, p.Lake)
+			sink, err := o.lakeSink(ctx, run, p.Lake)
 			if err != nil {
 				return fmt.Errorf("output %s: %w", p.Name, err)
 			}

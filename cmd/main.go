@@ -104,6 +104,7 @@ func newRoot(w *world) *cobra.Command {
 		newPlan(w),
 		newDemo(w),
 		newReplay(w),
+		newCheckpoint(w),
 		newCapture(w),
 		newValidate(w),
 		newVersion(w),

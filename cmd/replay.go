@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +28,12 @@ type replayOptions struct {
 	decisions    string
 	format       string
 	quiet        bool
+
+	checkpoint      string
+	checkpointEvery time.Duration
+	checkpointRows  int64
+	keep            int
+	resume          bool
 }
 
 func newReplay(w *world) *cobra.Command {
@@ -45,12 +52,18 @@ A bounded read of Kafka ends with windows that are still open: their rows go
 to _undecided/, unless --final says that the input is complete. The lake is
 complete.
 
+With --checkpoint the run saves itself every ten seconds, its outputs become
+visible epoch by epoch, and --resume goes on from the last checkpoint after a
+crash or a Ctrl-C, at any --parallelism; where there is none yet it starts at
+the beginning, so that a supervisor can always pass it.
+
 The summary goes to stdout. With --to - the rows of the output go to stdout as
 NDJSON and the summary to stderr.`,
 		Example: `  lockstep replay flights.yaml --from lake --as batch --to out/batch
   lockstep replay flights.yaml --from kafka --as stream --until latest --final --to out/stream
+  lockstep replay flights.yaml --from kafka --checkpoint s3://ops/flights --resume
   lockstep replay flights.yaml --from lake --as stream --to - | head`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly(1, "takes one pipeline file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.file = args[0]
 			return o.run(c.Context())
@@ -63,6 +76,11 @@ NDJSON and the summary to stderr.`,
 	f.StringVar(&o.since, "since", "", "start: a time; event time in the lake, broker time in Kafka")
 	f.StringVar(&o.until, "until", "", "end: a time, or 'latest' in Kafka (default: the lake's end; in Kafka, until interrupted)")
 	f.BoolVar(&o.final, "final", false, "the input is complete: close every window at its end (always so for the lake)")
+	f.StringVar(&o.checkpoint, "checkpoint", "", "folder or s3:// place for the run's checkpoints (default: none)")
+	f.DurationVar(&o.checkpointEvery, "checkpoint-every", 10*time.Second, "time between checkpoints")
+	f.Int64Var(&o.checkpointRows, "checkpoint-rows", 0, "also make a checkpoint after so many input rows (0: by time alone)")
+	f.IntVar(&o.keep, "keep", 3, "checkpoints to keep")
+	f.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint at --checkpoint, if there is one")
 	f.BoolVar(&o.replace, "replace", false, "replace what an earlier run left at --to")
 	f.IntVar(&o.parallelism, "parallelism", 0, "number of shards (default: the number of CPUs)")
 	f.StringVar(&o.decisions, "decisions", "", "replay the decisions of an earlier run: its output folder")
@@ -84,6 +102,14 @@ func (o *replayOptions) check() error {
 	if o.from == "kafka" && o.as == "batch" && o.until == "" {
 		return schema.WithHint(errors.New("a batch from Kafka needs an end"), "add --until latest, or a time")
 	}
+	switch {
+	case o.checkpoint == "" && o.resume:
+		return schema.WithHint(errors.New("--resume needs --checkpoint"), "name the place that holds the run's checkpoints")
+	case o.checkpoint != "" && o.to == "-":
+		return schema.WithHint(errors.New("--checkpoint with --to -: what was shown cannot be taken back"), "give a folder or an s3:// place")
+	case o.checkpointEvery <= 0 || o.checkpointRows < 0 || o.keep < 1:
+		return schema.WithHint(errors.New("--checkpoint-every, --checkpoint-rows and --keep cannot be below 1"), "leave them out for 10s, by time alone, and 3")
+	}
 	return errors.Join(oneOf("--from", o.from, "lake", "kafka"), oneOf("--as", o.as, "batch", "stream"), oneOf("--format", o.format, "text", "json"))
 }
 
@@ -97,13 +123,21 @@ func (o *replayOptions) run(ctx context.Context) error {
 		return err
 	}
 	defer run.close()
-	run.job.Stop = soft
+	if run.job.Checkpoints != nil {
+		run.job.StopAndSave = soft
+	} else {
+		run.job.Stop = soft
+	}
 	bar := newProgress(o.world, "replay", o.quiet)
 	run.job.Observe = func(p replay.Progress) {
 		bar.Set(p.RowsIn, run.total, fmt.Sprintf("%s rows out, %s of state", thousands(p.RowsOut), bytesText(p.StateBytes)))
 	}
 	sum, err := replay.Run(ctx, run.job)
 	bar.Done()
+	if errors.Is(err, replay.ErrPaused) {
+		o.world.report(err, "go on with --resume")
+		return exitCode(exitInterrupted)
+	}
 	if errors.Is(err, replay.ErrInterrupted) {
 		o.world.report(err, "run it again; it starts from the beginning")
 		return exitCode(exitInterrupted)
@@ -117,6 +151,9 @@ func (o *replayOptions) run(ctx context.Context) error {
 	out := o.world.stdout
 	if o.to == "-" {
 		out = o.world.stderr
+	}
+	if last := run.last(); last != nil && last.Done {
+		fmt.Fprintln(o.world.stderr, "lockstep: the run had come to the end of its input before; nothing was done")
 	}
 	if err := printSummary(out, sum, o.format); err != nil {
 		return err

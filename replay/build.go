@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -16,17 +17,30 @@ import (
 
 // graph is a plan as goroutines: a reader a stream, tasks in stages, routes to the sinks.
 type graph struct {
-	job     *Job
-	shards  int
-	streams map[string]*stream
-	readers map[string]*reader
-	order   []string // stream names, as readers are started
-	tables  map[string]*table
-	tasks   []*task
-	aside   *sides
-	stats   *stats
-	counts  []atomic.Int64 // by output
-	deduped map[string]*[]*task
+	job      *Job
+	shards   int
+	streams  map[string]*stream
+	readers  map[string]*reader
+	order    []string // stream names, as readers are started
+	tables   map[string]*table
+	tasks    []*task
+	aside    *sides
+	stats    *stats
+	counts   []atomic.Int64 // by output
+	deduped  map[string]*[]*task
+	joins    int // how many were made, for their names
+	groups   int
+	restored int64   // rows that earlier processes read
+	stages   []stage // those that keep rows, inputs before what reads them
+	epochs
+}
+
+// stage is an operator with all its shards.
+type stage struct {
+	name  string
+	what  string          // see SavedOperator
+	held  [][]SavedColumn // by store
+	tasks []*task
 }
 
 // flow is rows on their way: where they come from, what is done to them on the way out, what they are then.
@@ -40,24 +54,30 @@ type flow struct {
 	width  int
 }
 
-func buildGraph(ctx context.Context, job *Job) (*graph, error) {
-	g := &graph{
+func newGraph(job *Job) *graph {
+	return &graph{
 		job: job, shards: max(job.Parallelism, 1), streams: map[string]*stream{}, readers: map[string]*reader{},
 		tables: map[string]*table{}, counts: make([]atomic.Int64, len(job.Outputs)), deduped: map[string]*[]*task{},
 		aside: &sides{sink: job.Sides, writers: map[string]Writer{}},
 	}
+}
+
+// assemble makes readers, tasks and routes, and opens the writers.
+func (g *graph) assemble(ctx context.Context) error {
+	job := g.job
 	g.collect(job.Plan.Root)
+	g.epochs.init(len(g.order))
 	g.stats = newStats(len(g.order))
 	gate := newGate(len(g.order), job.Align)
 	for i, name := range g.order {
 		in := job.Streams[name]
 		if in == nil {
-			return nil, fmt.Errorf("stream %s has no input", name)
+			return fmt.Errorf("stream %s has no input", name)
 		}
 		st := &stream{name: name, in: in}
 		g.streams[name] = st
 		g.readers[name] = &reader{
-			stream: st, aside: g.aside, gate: gate, place: i, stats: g.stats, stop: job.Stop,
+			stream: st, aside: g.aside, gate: gate, place: i, stats: g.stats, stop: job.Stop, hold: &hold{}, ended: g.ended, finish: g.finish, paused: g.paused, read: g.read,
 			clock: newClock(name, in.Disorder, job.Mode, job.Final, job.Decisions),
 		}
 	}
@@ -68,18 +88,18 @@ func buildGraph(ctx context.Context, job *Job) (*graph, error) {
 	for _, b := range branches {
 		f, err := g.build(b)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if f.tasks == nil && g.shards > 1 {
 			if f, err = g.spread(f); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		if err := g.toOutputs(ctx, f); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return g, nil
+	return nil
 }
 
 // collect finds the streams that a plan reads, in the order of the query.
@@ -195,10 +215,11 @@ func (g *graph) dedupe(f *flow, st *stream) error {
 	for _, c := range st.in.ID {
 		ids = append(ids, expr.Column(c, fields[c].Name, fields[c].Type))
 	}
-	tasks := g.stage(func() (operator, error) { return newDedupe(st, g.aside), nil })
-	if tasks == nil {
-		return fmt.Errorf("stream %s: no stage", st.name)
+	tasks, err := g.stage(func() (operator, error) { return newDedupe(st, g.aside), nil })
+	if err != nil {
+		return err
 	}
+	g.keeps(tasks, "events of "+st.name, "id "+strings.Join(st.shape().ID, ", "), fields)
 	if err := g.connect(f, tasks, 0, ids); err != nil {
 		return err
 	}
@@ -221,19 +242,28 @@ func (f *flow) fromTasks(tasks []*task) {
 	}
 }
 
-// stage starts as many tasks as there are shards.
-func (g *graph) stage(op func() (operator, error)) []*task {
+// stage makes as many tasks as there are shards.
+func (g *graph) stage(op func() (operator, error)) ([]*task, error) {
 	var tasks []*task
 	for range g.shards {
 		o, err := op()
 		if err != nil {
-			return nil
+			return nil, err
 		}
-		t := &task{op: o, in: make(chan message, 4), stats: g.stats}
+		t := &task{op: o, in: make(chan message, 4), stats: g.stats, captured: g.capture}
 		tasks = append(tasks, t)
 		g.tasks = append(g.tasks, t)
 	}
-	return tasks
+	return tasks, nil
+}
+
+// keeps notes that a stage keeps rows, one list of columns for each of its operator's stores.
+func (g *graph) keeps(tasks []*task, name, what string, held ...[]schema.Field) {
+	st := stage{name: name, what: what, tasks: tasks}
+	for _, fields := range held {
+		st.held = append(st.held, savedColumns(fields))
+	}
+	g.stages = append(g.stages, st)
 }
 
 // connect sends a flow's rows to the tasks of a stage, by key or in turn.
@@ -273,7 +303,10 @@ func makeSteps(factories []func() (step, error)) ([]step, error) {
 
 // spread gives a reader's rows to several goroutines, batch by batch, before the work on them begins.
 func (g *graph) spread(f *flow) (*flow, error) {
-	tasks := g.stage(func() (operator, error) { return &pass{w: NoTime}, nil })
+	tasks, err := g.stage(func() (operator, error) { return &pass{w: NoTime}, nil })
+	if err != nil {
+		return nil, err
+	}
 	bare := *f
 	bare.steps = nil
 	if err := g.connect(&bare, tasks, 0, nil); err != nil {
@@ -294,15 +327,14 @@ func (g *graph) buildJoin(n *sql.Join) (*flow, error) {
 	if err != nil {
 		return nil, err
 	}
-	var broken error
-	tasks := g.stage(func() (operator, error) {
-		j, err := newJoin(n, g.failures(left.origin), g.aside, [2]origin{left.origin, right.origin})
-		broken = err
-		return j, err
+	tasks, err := g.stage(func() (operator, error) {
+		return newJoin(n, g.failures(left.origin), g.aside, [2]origin{left.origin, right.origin})
 	})
-	if broken != nil {
-		return nil, broken
+	if err != nil {
+		return nil, err
 	}
+	g.joins++
+	g.keeps(tasks, fmt.Sprintf("join %d", g.joins), sql.Shape(n), n.Left.Fields(), n.Right.Fields())
 	for port, side := range []*flow{left, right} {
 		if side.heavy && side.tasks == nil && g.shards > 1 {
 			if side, err = g.spread(side); err != nil {
@@ -336,7 +368,7 @@ func leftOnly(output []int, width int) []int {
 
 func (g *graph) buildGroup(n *sql.Group) (*flow, error) {
 	keys := identity(n.Keys)
-	f, tasks, err := g.byGroup(n.Input, keys, func(o origin) (operator, error) { return newGroup(n, g.failures(g.originOf(n.Of, o)), g.aside), nil })
+	f, tasks, err := g.byGroup(n, keys, n.Time, func(o origin) (operator, error) { return newGroup(n, g.failures(g.originOf(n.Of, o)), g.aside), nil })
 	if err != nil {
 		return nil, err
 	}
@@ -349,7 +381,7 @@ func (g *graph) buildGroup(n *sql.Group) (*flow, error) {
 }
 
 func (g *graph) buildRank(n *sql.Rank) (*flow, error) {
-	f, tasks, err := g.byGroup(n.Input, n.Keys, func(o origin) (operator, error) { return newRank(n, g.aside, g.originOf(n.Of, o)), nil })
+	f, tasks, err := g.byGroup(n, n.Keys, n.Time, func(o origin) (operator, error) { return newRank(n, g.aside, g.originOf(n.Of, o)), nil })
 	if err != nil {
 		return nil, err
 	}
@@ -377,12 +409,18 @@ func (g *graph) originOf(of *sql.Origin, first origin) origin {
 }
 
 // byGroup sends a node's rows to a stage by some of their columns.
-func (g *graph) byGroup(input sql.Node, columns []int, op func(origin) (operator, error)) (*flow, []*task, error) {
+func (g *graph) byGroup(n sql.Node, columns []int, time int, op func(origin) (operator, error)) (*flow, []*task, error) {
+	input := sql.Inputs(n)[0]
 	f, err := g.build(input)
 	if err != nil {
 		return nil, nil, err
 	}
-	tasks := g.stage(func() (operator, error) { return op(f.origin) })
+	tasks, err := g.stage(func() (operator, error) { return op(f.origin) })
+	if err != nil {
+		return nil, nil, err
+	}
+	g.groups++
+	g.keeps(tasks, fmt.Sprintf("group %d", g.groups), sql.Shape(n), heldBy(input.Fields(), time))
 	if f.heavy && f.tasks == nil && g.shards > 1 {
 		if f, err = g.spread(f); err != nil {
 			return nil, nil, err

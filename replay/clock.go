@@ -27,6 +27,8 @@ type clock struct {
 	planned  map[string][]Decision // of an earlier run, by lane, in order of position
 	taken    []*Decision
 	w        int64
+	resumed  bool
+	saved    map[string]SavedLane // lanes of the checkpoint that were not added yet
 }
 
 type laneClock struct {
@@ -54,6 +56,14 @@ func newClock(stream string, disorder int64, mode Mode, final bool, decisions []
 func (c *clock) addLane(name string, later bool) {
 	l := &laneClock{name: name, max: NoTime, floor: NoTime, plan: c.planned[name]}
 	c.lanes = append(c.lanes, l)
+	if s, ok := c.saved[name]; ok {
+		delete(c.saved, name)
+		l.next, l.max, l.floor, l.plan = s.Next, s.Max, s.Floor, s.Plan
+		if s.Idle >= 0 {
+			l.idle = c.taken[s.Idle]
+		}
+		return
+	}
 	if later && len(l.plan) == 0 && !c.batch {
 		l.idle = c.decide(l, "opened")
 	}
@@ -153,6 +163,33 @@ func (c *clock) holds(l *laneClock) int64 {
 		return l.idle.Floor
 	default:
 		return max(shift(l.max, -c.disorder), l.floor)
+	}
+}
+
+// save is the clock as a checkpoint keeps it.
+func (c *clock) save() SavedStream {
+	s := SavedStream{Watermark: c.w, Decisions: c.decisions()}
+	for _, l := range c.lanes {
+		lane := SavedLane{Name: l.name, Next: l.next, Max: l.max, Floor: l.floor, Idle: -1, Plan: l.plan}
+		for i, d := range c.taken {
+			if d == l.idle {
+				lane.Idle = i
+			}
+		}
+		s.Lanes = append(s.Lanes, lane)
+	}
+	return s
+}
+
+// restore takes up what save gave, before the first lane is added.
+func (c *clock) restore(s *SavedStream) {
+	c.resumed, c.w = true, s.Watermark
+	for _, d := range s.Decisions {
+		c.taken = append(c.taken, &d)
+	}
+	c.saved = map[string]SavedLane{}
+	for _, l := range s.Lanes {
+		c.saved[l.Name] = l
 	}
 }
 

@@ -38,14 +38,24 @@ type member struct {
 	t, start int64
 }
 
-func newWaiting(fields []schema.Field, keys, time int, own bool, width int64, from origin, aside *sides) waiting {
-	types := arrowTypes(fields)
-	if time >= 0 {
-		types = append(types, schema.TimestampType)
+func newWaiting(fields []schema.Field, keys []int, time int, own bool, width int64, from origin, aside *sides) waiting {
+	if len(keys) == 0 {
+		keys = []int{-1} // the constant that all rows share
 	}
+	fields = heldBy(fields, time)
+	store := state.NewStore(width, arrowTypes(fields), len(keys))
+	store.Describe(columnNames(savedColumns(fields)), keys)
 	return waiting{
-		store: state.NewStore(width, types, keys), time: time, w: NoTime, swept: NoTime, step: width / 16, from: from, own: own, aside: aside,
+		store: store, time: time, w: NoTime, swept: NoTime, step: width / 16, from: from, own: own, aside: aside,
 	}
+}
+
+// heldBy are the columns that a group's rows are held with: where their time is not the group's, it stands behind them.
+func heldBy(fields []schema.Field, time int) []schema.Field {
+	if time < 0 {
+		return fields
+	}
+	return append(slices.Clone(fields), schema.Field{Name: "_event_time", Type: schema.Type{Kind: schema.Timestamp, Precision: 6}})
 }
 
 // process takes rows. A message's keys are those of its group.
@@ -73,6 +83,12 @@ func (h *waiting) held() (rows, bytes int64) { return int64(h.store.Rows()), h.s
 func (h *waiting) worth(all bool, to int64) bool {
 	return to > h.swept && (all || h.swept == NoTime || to == EndOfTime || to-h.swept >= h.step)
 }
+
+func (h *waiting) stores() []*state.Store { return []*state.Store{h.store} }
+
+func (h *waiting) clocks() []int64 { return []int64{h.w, h.swept} }
+
+func (h *waiting) restore(clocks []int64) { h.w, h.swept = clocks[0], clocks[1] }
 
 // eventTime is a held row's.
 func (h *waiting) eventTime(r state.Ref) int64 {

@@ -37,8 +37,10 @@ type dedupe struct {
 func newDedupe(st *stream, aside *sides) *dedupe {
 	fields := st.in.Source.Fields()
 	width := max(st.in.Within/2, 1_000_000)
+	store := state.NewStore(width, arrowTypes(fields), len(st.in.ID))
+	store.Describe(columnNames(savedColumns(fields)), st.in.ID)
 	return &dedupe{
-		store:  state.NewStore(width, arrowTypes(fields), len(st.in.ID)),
+		store:  store,
 		fields: fields, within: st.in.Within, w: NoTime, swept: NoTime, step: width / 16,
 		from: origin{stream: st}, aside: aside,
 	}
@@ -179,6 +181,15 @@ func (d *dedupe) end(ctx context.Context) error {
 	var refs []state.Ref
 	d.store.Sweep(EndOfTime, func(e state.Entry) { refs = append(refs, e.Ref()) })
 	return undecided(ctx, d.aside, d.from, d.store, refs, "the watermark has not passed it, so an earlier row of its id may still come")
+}
+
+func (d *dedupe) stores() []*state.Store { return []*state.Store{d.store} }
+
+func (d *dedupe) clocks() []int64 { return []int64{d.w, d.swept} }
+
+func (d *dedupe) restore(clocks []int64) {
+	d.w, d.swept = clocks[0], clocks[1]
+	d.ids = d.store.Positioned()
 }
 
 func (d *dedupe) held() (rows, bytes int64) { return int64(d.store.Rows()), d.store.Bytes() }

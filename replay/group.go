@@ -31,7 +31,7 @@ func newGroup(node *sql.Group, fail failures, aside *sides) *group {
 	default:
 		width = max(100_000, w.Slide)
 	}
-	g := &group{node: node, fail: fail, next: EndOfTime, waiting: newWaiting(node.Input.Fields(), max(node.Keys, 1), node.Time, node.Of != nil, width, fail.from, aside)}
+	g := &group{node: node, fail: fail, next: EndOfTime, waiting: newWaiting(node.Input.Fields(), identity(node.Keys), node.Time, node.Of != nil, width, fail.from, aside)}
 	g.fail.from = fail.from.through(outputKeys(node))
 	return g
 }
@@ -129,10 +129,23 @@ func (g *group) windows(ctx context.Context, out emit) error {
 			}
 		}
 	}
-	if g.w == EndOfTime {
+	// Windows without rows have left as well: where a shard stands depends on the watermark alone.
+	switch {
+	case g.w == EndOfTime:
 		g.swept = EndOfTime
+	case g.w != NoTime:
+		g.swept = max(g.swept, g.w-floorMod(g.w-w.Offset, w.Slide))
 	}
 	return nil
+}
+
+func (g *group) restore(clocks []int64) {
+	g.waiting.restore(clocks)
+	if w := g.node.Window; w != nil && w.Gap == 0 {
+		if first, ok := g.store.First(g.live()); ok {
+			g.next = g.firstEnd(first)
+		}
+	}
 }
 
 // live is the time from which on rows still belong to a window that has not left.

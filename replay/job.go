@@ -50,6 +50,14 @@ type Job struct {
 	Decisions []Decision
 	// Stop, when closed, ends the input where it is, as if it had been bounded there.
 	Stop <-chan struct{}
+	// Checkpoints, when not nil, is where the run saves itself every CheckpointEvery, or after CheckpointRows
+	// input rows when that is above 0. It goes on from the last checkpoint there, if there is one: the sinks
+	// must continue their places then.
+	Checkpoints     *Checkpoints
+	CheckpointEvery time.Duration
+	CheckpointRows  int64
+	// StopAndSave, when closed, ends a run with Checkpoints at a checkpoint, with ErrPaused.
+	StopAndSave <-chan struct{}
 	// Clock measures the run; it decides nothing.
 	Clock func() time.Time
 	// Observe, when not nil, is called now and then with the state of the run, from a goroutine of the run.
@@ -121,13 +129,16 @@ type Summary struct {
 	Streams []StreamSummary `json:"streams"`
 	Outputs []OutputSummary `json:"outputs"`
 	// First and Last are the least and greatest event time read, RFC 3339, "" when no row had one.
-	First          string     `json:"first_event_time,omitempty"`
-	Last           string     `json:"last_event_time,omitempty"`
-	Seconds        float64    `json:"seconds"`
-	RowsPerSecond  float64    `json:"rows_per_second"`
-	PeakStateBytes int64      `json:"peak_state_bytes"`
-	StateRows      int64      `json:"state_rows_at_end"`
-	Decisions      []Decision `json:"decisions"`
+	First          string  `json:"first_event_time,omitempty"`
+	Last           string  `json:"last_event_time,omitempty"`
+	Seconds        float64 `json:"seconds"`
+	RowsPerSecond  float64 `json:"rows_per_second"`
+	PeakStateBytes int64   `json:"peak_state_bytes"`
+	StateRows      int64   `json:"state_rows_at_end"`
+	// Checkpoints is the number of checkpoints this process made, MaxPause the longest that one stopped it.
+	Checkpoints int64      `json:"checkpoints,omitempty"`
+	MaxPause    float64    `json:"max_pause_seconds,omitempty"`
+	Decisions   []Decision `json:"decisions"`
 }
 
 // StreamSummary counts the rows of one stream. Every row read is late, rejected, a duplicate, a conflict, or was

@@ -87,6 +87,8 @@ func newJoin(node *sql.Join, fail failures, aside *sides, froms [2]origin) (*joi
 	}
 	j.sides[0] = state.NewStore(width, arrowTypes(lf), len(node.LeftKeys))
 	j.sides[1] = state.NewStore(width, arrowTypes(rf), len(node.RightKeys))
+	j.sides[0].Describe(columnNames(savedColumns(lf)), plainKeys(node.LeftKeys))
+	j.sides[1].Describe(columnNames(savedColumns(rf)), plainKeys(node.RightKeys))
 	var err error
 	j.on, err = newResidual(node.On, len(lf)+len(rf))
 	return j, err
@@ -321,6 +323,25 @@ func (j *join) end(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (j *join) stores() []*state.Store { return j.sides[:] }
+
+func (j *join) clocks() []int64 { return []int64{j.w[0], j.w[1], j.swept[0], j.swept[1]} }
+
+func (j *join) restore(clocks []int64) {
+	j.w, j.swept = [2]int64(clocks[:2]), [2]int64(clocks[2:])
+}
+
+// plainKeys are the columns that keys are, -1 for a key that is computed.
+func plainKeys(keys []*expr.Node) []int {
+	out := make([]int, len(keys))
+	for i, k := range keys {
+		if out[i] = -1; k.Op == "column" {
+			out[i] = k.Index
+		}
+	}
+	return out
 }
 
 func (j *join) held() (rows, bytes int64) {

@@ -21,7 +21,7 @@ type rank struct {
 
 func newRank(node *sql.Rank, aside *sides, from origin) *rank {
 	width := max((node.Hi-node.Lo)/2, 1_000_000)
-	return &rank{node: node, waiting: newWaiting(node.Input.Fields(), max(len(node.Keys), 1), node.Time, node.Of != nil, width, from, aside)}
+	return &rank{node: node, waiting: newWaiting(node.Input.Fields(), node.Keys, node.Time, node.Of != nil, width, from, aside)}
 }
 
 func (r *rank) settle(ctx context.Context, all bool, out emit) error {

@@ -16,6 +16,16 @@ type stream struct {
 	count counts
 }
 
+// shape is what a checkpoint must share with the stream.
+func (s *stream) shape() StreamShape {
+	fields := s.in.Source.Fields()
+	out := StreamShape{Time: fields[s.in.Time].Name, Disorder: s.in.Disorder, Ahead: s.in.Ahead, Within: s.in.Within}
+	for _, c := range s.in.ID {
+		out.ID = append(out.ID, fields[c].Name)
+	}
+	return out
+}
+
 // reader is the goroutine of one stream: it pulls blocks, sets aside what is rejected or late, and passes the
 // rest on. A stream that a query names twice has one reader with two ways out.
 type reader struct {
@@ -28,6 +38,12 @@ type reader struct {
 	stats  *stats
 	lanes  []Lane
 	stop   <-chan struct{}
+	hold   *hold
+	paused chan<- int
+	ended  chan<- int
+	finish <-chan struct{}
+	read   chan<- struct{}
+	sent   int64 // the watermark that everyone was told
 }
 
 // ErrInterrupted says that a batch was stopped before its end: a part of it would be a wrong answer.
@@ -53,14 +69,15 @@ func untilStop(ctx context.Context, stop <-chan struct{}) (context.Context, func
 
 func (r *reader) run(ctx context.Context) error {
 	src := r.stream.in.Source
-	r.lanes = append(r.lanes, src.Lanes()...)
-	for _, l := range r.lanes {
-		r.clock.addLane(l.Name, false)
-	}
-	sent, complete := int64(NoTime), r.clock.final || r.clock.batch
-	reading, done := untilStop(ctx, r.stop)
+	r.begin(src)
+	complete := r.clock.final || r.clock.batch
+	stoppable, done := untilStop(ctx, r.stop)
 	defer done()
+	reading := r.hold.begin(stoppable)
 	for {
+		if err := r.advance(ctx); err != nil {
+			return err
+		}
 		err := r.gate.wait(reading, r.place)
 		var blk Block
 		if err == nil {
@@ -69,7 +86,14 @@ func (r *reader) run(ctx context.Context) error {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if reading.Err() != nil && ctx.Err() == nil {
+		if err != nil && reading.Err() != nil && ctx.Err() == nil && stoppable.Err() == nil {
+			if err := r.pause(ctx); err != nil {
+				return err
+			}
+			reading = r.hold.begin(stoppable)
+			continue
+		}
+		if err != nil && stoppable.Err() != nil && ctx.Err() == nil {
 			if r.clock.batch {
 				return ErrInterrupted
 			}
@@ -82,28 +106,101 @@ func (r *reader) run(ctx context.Context) error {
 		if err := r.block(ctx, &blk); err != nil {
 			return err
 		}
-		if w := r.clock.w; w > sent {
-			sent = w
-			for _, o := range r.out {
-				if err := o.advance(ctx, w); err != nil {
-					return err
-				}
-			}
+		select {
+		case r.read <- struct{}{}:
+		default:
 		}
-		r.gate.at(r.place, sent)
-		r.stats.watermark(r.place, sent)
 	}
 	r.gate.at(r.place, EndOfTime)
-	w := r.clock.w
 	if complete {
-		w = EndOfTime
+		r.clock.w = EndOfTime
+	}
+	return r.atEnd(ctx)
+}
+
+// begin makes room in the clock for the lanes that are there. Those that came since a checkpoint are new.
+func (r *reader) begin(src Source) {
+	r.lanes = append(r.lanes, src.Lanes()...)
+	for _, l := range r.lanes {
+		r.clock.addLane(l.Name, r.clock.resumed)
+	}
+	r.sent = NoTime
+}
+
+// advance tells everyone how far time has come.
+func (r *reader) advance(ctx context.Context) error {
+	if w := r.clock.w; w > r.sent {
+		r.sent = w
+		for _, o := range r.out {
+			if err := o.advance(ctx, w); err != nil {
+				return err
+			}
+		}
+	}
+	r.gate.at(r.place, r.sent)
+	r.stats.watermark(r.place, r.sent)
+	return nil
+}
+
+// pause ends an epoch here, if that is wanted, and waits until all that was sent has come to rest.
+func (r *reader) pause(ctx context.Context) error {
+	epoch, resume := r.hold.wanted()
+	if epoch == 0 {
+		return nil
 	}
 	for _, o := range r.out {
-		if err := o.end(ctx, w); err != nil {
+		if err := o.barrier(ctx, epoch); err != nil {
 			return err
 		}
 	}
-	return nil
+	select {
+	case r.paused <- r.place:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case <-resume:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// atEnd waits at the end of the input until every stream is there: epochs may still end meanwhile.
+func (r *reader) atEnd(ctx context.Context) error {
+	if w := r.clock.w; w > r.sent {
+		r.sent = w
+		for _, o := range r.out {
+			if err := o.advance(ctx, w); err != nil {
+				return err
+			}
+		}
+	}
+	r.stats.watermark(r.place, r.sent)
+	select {
+	case r.ended <- r.place:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	for {
+		waiting := r.hold.begin(ctx)
+		select {
+		case <-r.finish:
+			for _, o := range r.out {
+				if err := o.end(ctx, r.clock.w); err != nil {
+					return err
+				}
+			}
+			return nil
+		case <-waiting.Done():
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err := r.pause(ctx); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 func (r *reader) block(ctx context.Context, blk *Block) error {

@@ -2,7 +2,6 @@ package replay
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -13,17 +12,43 @@ import (
 const epoch = 1
 
 // Run runs a job to the end of its input, seals what it wrote and publishes it. Sources and sinks stay the
-// caller's to close. When it fails, or ctx ends, nothing that it wrote becomes visible.
+// caller's to close. When it fails, or ctx ends, nothing that it wrote since its last checkpoint becomes visible.
 func Run(ctx context.Context, job *Job) (*Summary, error) {
 	start := job.Clock()
-	g, err := buildGraph(ctx, job)
-	if err != nil {
+	var last *Checkpoint
+	if job.Checkpoints != nil {
+		last = job.Checkpoints.Last()
+	}
+	g := newGraph(job)
+	if last != nil {
+		// What was sealed is published before anything is written, or a sink would take it for leavings.
+		if err := g.publish(ctx, last); err != nil {
+			return nil, err
+		}
+	}
+	if err := g.assemble(ctx); err != nil {
 		return nil, err
+	}
+	if last != nil {
+		if err := g.fits(last); err != nil {
+			return nil, err
+		}
+		if last.Done {
+			return g.summaryOf(last), nil
+		}
+		if err := g.resume(ctx, last); err != nil {
+			return nil, err
+		}
+	}
+	if job.Checkpoints != nil {
+		if err := job.Checkpoints.sweep(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if err := g.run(ctx); err != nil {
 		return nil, err
 	}
-	if err := g.publish(ctx); err != nil {
+	if err := g.last(ctx); err != nil {
 		return nil, err
 	}
 	return g.summary(job.Clock().Sub(start)), nil
@@ -37,6 +62,7 @@ func (g *graph) run(ctx context.Context) error {
 	for _, t := range g.tasks {
 		work.Go(func() error { return t.run(ctx) })
 	}
+	work.Go(func() error { return g.lead(ctx) })
 	watch, stop := context.WithCancel(ctx)
 	watched := make(chan struct{})
 	go func() {
@@ -72,68 +98,52 @@ func (g *graph) observe(ctx context.Context) {
 	}
 }
 
-// publish seals and publishes every sink of the job, each once: all are sealed before the first is published.
-func (g *graph) publish(ctx context.Context) error {
-	var sinks []Sink
-	add := func(s Sink) {
-		for _, have := range sinks {
-			if have == s {
-				return
-			}
+// last ends the last epoch: all sinks are sealed before the first is published.
+func (g *graph) last(ctx context.Context) error {
+	number := int64(epoch)
+	if g.job.Checkpoints != nil {
+		number = g.job.Checkpoints.epoch + 1
+	}
+	cp := g.checkpoint(number)
+	cp.Done = true
+	for _, s := range g.sinks() {
+		s.sink.Cut()
+	}
+	if g.job.Checkpoints != nil {
+		for _, st := range g.stages {
+			cp.Operators = append(cp.Operators, SavedOperator{Name: st.name, What: st.what, Columns: st.held})
 		}
-		sinks = append(sinks, s)
+		return g.commit(ctx, cp, nil)
 	}
-	for _, o := range g.job.Outputs {
-		for _, t := range o.Targets {
-			add(t.Sink)
-		}
-	}
-	if g.job.Sides != nil {
-		add(g.job.Sides)
-	}
-	inputs, err := json.Marshal(g.inputs())
-	if err != nil {
+	if err := g.seal(ctx, cp); err != nil {
 		return err
 	}
-	sealed := make([][]byte, len(sinks))
-	for i, s := range sinks {
-		if d, ok := s.(Describer); ok {
-			d.SetInputs(inputs)
-		}
-		if sealed[i], err = s.Seal(ctx, epoch); err != nil {
-			return err
-		}
-	}
-	for i, s := range sinks {
-		if err := s.Publish(ctx, epoch, sealed[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return g.publish(ctx, cp)
 }
 
-// inputs is where the run's inputs stand.
-func (g *graph) inputs() Inputs {
-	in := Inputs{Mode: g.job.Mode.String(), Positions: map[string]map[string]int64{}, Decisions: []Decision{}}
+// summaryOf is the summary of a run that had come to its end before.
+func (g *graph) summaryOf(cp *Checkpoint) *Summary {
+	g.stats.first.Store(cp.First)
+	g.stats.last.Store(cp.Last)
+	g.stats.peak.Store(cp.Peak)
 	for _, name := range g.order {
-		c := g.readers[name].clock
-		lanes := map[string]int64{}
-		for _, l := range c.lanes {
-			lanes[l.name] = l.next
-		}
-		in.Positions[name] = lanes
-		in.Decisions = append(in.Decisions, c.decisions()...)
+		s := cp.Streams[name]
+		g.streams[name].count.restore(s.Counts)
+		g.readers[name].clock.restore(&s)
 	}
-	return in
+	for i, o := range g.job.Outputs {
+		g.counts[i].Store(cp.Outputs[o.Name])
+	}
+	return g.summary(0)
 }
 
 func (g *graph) summary(took time.Duration) *Summary {
-	s := &Summary{Mode: g.job.Mode.String(), Seconds: took.Seconds(), PeakStateBytes: g.stats.peak.Load(), StateRows: g.stats.stateRows.Load(), Decisions: []Decision{}}
+	s := &Summary{Mode: g.job.Mode.String(), Seconds: took.Seconds(), PeakStateBytes: g.stats.peak.Load(), StateRows: g.stats.stateRows.Load(), Decisions: []Decision{}, Checkpoints: g.stats.pauses.Load(), MaxPause: time.Duration(g.stats.longest.Load()).Seconds()}
 	if first, last := g.stats.first.Load(), g.stats.last.Load(); first <= last {
 		s.First, s.Last = timeText(first), timeText(last)
 	}
 	if took > 0 {
-		s.RowsPerSecond = float64(g.stats.in.Load()) / took.Seconds()
+		s.RowsPerSecond = float64(g.stats.in.Load()-g.restored) / took.Seconds()
 	}
 	for _, name := range g.order {
 		c := &g.streams[name].count

@@ -182,6 +182,24 @@ type counts struct {
 	rows, late, duplicates, conflicts, rejected, undecided atomic.Int64
 }
 
+func (c *counts) all() map[string]*atomic.Int64 {
+	return map[string]*atomic.Int64{"rows": &c.rows, "late": &c.late, "duplicates": &c.duplicates, "conflicts": &c.conflicts, "rejected": &c.rejected, "undecided": &c.undecided}
+}
+
+func (c *counts) save() map[string]int64 {
+	out := map[string]int64{}
+	for name, n := range c.all() {
+		out[name] = n.Load()
+	}
+	return out
+}
+
+func (c *counts) restore(saved map[string]int64) {
+	for name, n := range c.all() {
+		n.Store(saved[name])
+	}
+}
+
 // microsText is a duration as people write it: 10m, 1h30m, 250ms.
 func microsText(us int64) string {
 	s := (time.Duration(us) * time.Microsecond).String()

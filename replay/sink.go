@@ -18,8 +18,11 @@ type Sink interface {
 	// Open starts a writer for one output. Several goroutines may open and use writers of their own at once,
 	// also for the same output; each writer is used by one goroutine at a time.
 	Open(ctx context.Context, output string, fields []schema.Field) (Writer, error)
-	// Seal makes everything written since the last epoch durable under that number; no writer is in use
-	// meanwhile. What it returns goes into the checkpoint and comes back in Publish.
+	// Cut ends an epoch: what is written from now on belongs to the next. It is quick, and no writer is in use
+	// meanwhile. The epoch before was published.
+	Cut()
+	// Seal makes what was written up to Cut durable under that number, while writers go on. What it returns
+	// goes into the checkpoint and comes back in Publish.
 	Seal(ctx context.Context, epoch int64) (sealed []byte, err error)
 	// Publish makes a sealed epoch visible: all of it, once, however often it is called.
 	Publish(ctx context.Context, epoch int64, sealed []byte) error

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"sync/atomic"
+	"time"
 )
 
 // stats are a run's figures, written by all its goroutines.
@@ -12,6 +13,8 @@ type stats struct {
 	peak        atomic.Int64
 	stateRows   atomic.Int64
 	watermarks  []atomic.Int64
+	pauses      atomic.Int64
+	longest     atomic.Int64 // nanoseconds
 }
 
 func newStats(streams int) *stats {
@@ -22,6 +25,12 @@ func newStats(streams int) *stats {
 		s.watermarks[i].Store(NoTime)
 	}
 	return s
+}
+
+// paused notes that an epoch's end stopped the run for so long.
+func (s *stats) paused(d time.Duration) {
+	s.pauses.Add(1)
+	raise(&s.longest, int64(d))
 }
 
 func (s *stats) watermark(place int, w int64) { s.watermarks[place].Store(w) }

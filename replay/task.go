@@ -30,6 +30,7 @@ type message struct {
 	bytes       int64 // the task's part of the batch's memory
 	watermark   int64
 	end         bool
+	barrier     int64 // the number of an epoch that ends here; 0: none
 }
 
 // operator is work that keeps rows between batches. One goroutine owns it; it needs no locks.
@@ -49,6 +50,11 @@ type operator interface {
 	end(ctx context.Context) error
 	// held is the state kept.
 	held() (rows, bytes int64)
+	// stores and clocks are all that an operator without pending rows keeps; restore, called before anything
+	// else on an operator whose stores were filled, takes up clocks, each the least of all shards.
+	stores() []*state.Store
+	clocks() []int64
+	restore(clocks []int64)
 }
 
 // pass hands rows on as they come: an operator for work that only wants more goroutines.
@@ -62,6 +68,9 @@ func (p *pass) flush(context.Context, emit) error                { return nil }
 func (p *pass) watermark() int64                                 { return p.w }
 func (p *pass) end(context.Context) error                        { return nil }
 func (p *pass) held() (rows, bytes int64)                        { return 0, 0 }
+func (p *pass) stores() []*state.Store                           { return nil }
+func (p *pass) clocks() []int64                                  { return []int64{p.w} }
+func (p *pass) restore(clocks []int64)                           { p.w = clocks[0] }
 func (p *pass) send(ctx context.Context, b *batch, o emit) error { return o(ctx, b) }
 
 // task is one shard of a stage: a goroutine that owns an operator, and the ways its rows take from there.
@@ -70,10 +79,14 @@ type task struct {
 	in      chan message
 	senders [][]int64 // watermark of each sender, by port
 	ends    int       // how many senders have not ended
+	all     int       // how many senders there are
+	cut     int       // how many have sent the barrier that is under way
 	out     []outlet
 	stats   *stats
 	bytes   int64
 	rows    int64
+	// captured takes what the task holds at a barrier.
+	captured func(*task, int64)
 }
 
 // addSender makes room for one more sender on a port and returns its number.
@@ -83,6 +96,7 @@ func (t *task) addSender(port int) int {
 	}
 	t.senders[port] = append(t.senders[port], NoTime)
 	t.ends++
+	t.all++
 	return len(t.senders[port]) - 1
 }
 
@@ -106,6 +120,16 @@ func (t *task) run(ctx context.Context) error {
 		}
 		if m.end {
 			t.ends--
+		}
+		if m.barrier > 0 {
+			if t.cut++; t.cut < t.all {
+				continue
+			}
+			t.cut = 0
+			if err := t.capture(ctx, m.barrier, &sent); err != nil {
+				return err
+			}
+			continue
 		}
 		if ws := t.senders[m.port]; m.watermark > ws[m.sender] {
 			ws[m.sender] = m.watermark
@@ -146,6 +170,26 @@ func (t *task) run(ctx context.Context) error {
 	return t.each(func(o outlet) error { return o.end(ctx, w) })
 }
 
+// capture brings the task to rest at a barrier, hands out what it keeps, and passes the barrier on. Its senders
+// wait meanwhile.
+func (t *task) capture(ctx context.Context, epoch int64, sent *int64) error {
+	if err := t.op.settle(ctx, true, t.emit); err != nil {
+		return err
+	}
+	if err := t.op.flush(ctx, t.emit); err != nil {
+		return err
+	}
+	if w := t.op.watermark(); w > *sent {
+		*sent = w
+		if err := t.each(func(o outlet) error { return o.advance(ctx, w) }); err != nil {
+			return err
+		}
+	}
+	t.account()
+	t.captured(t, epoch)
+	return t.each(func(o outlet) error { return o.barrier(ctx, epoch) })
+}
+
 func (t *task) account() {
 	rows, bytes := t.op.held()
 	t.stats.held(rows-t.rows, bytes-t.bytes)
@@ -171,6 +215,8 @@ type outlet interface {
 	// advance promises that no row sent later is earlier than w.
 	advance(ctx context.Context, w int64) error
 	end(ctx context.Context, w int64) error
+	// barrier tells that an epoch ends here.
+	barrier(ctx context.Context, epoch int64) error
 }
 
 // exchange sends rows to the tasks of the next stage: by key, or batch by batch in turn when there is none.
@@ -228,6 +274,8 @@ func (x *exchange) send(ctx context.Context, b *batch) error {
 // ten bits of the key's hash.
 const keyGroups = 1024
 
+func shardOf(hash uint64, shards int) int { return int((hash >> 54) * uint64(shards) / keyGroups) }
+
 // split gives each shard its rows. Rows whose key has a NULL are spread by turns.
 func split(hashes []uint64, null []bool, drop []int32, shards int) (rows, nulls [][]int32) {
 	rows, nulls = make([][]int32, shards), make([][]int32, shards)
@@ -244,7 +292,7 @@ func split(hashes []uint64, null []bool, drop []int32, shards int) (rows, nulls 
 			nulls[i%shards] = append(nulls[i%shards], int32(i))
 			continue
 		}
-		s := (h >> 54) * uint64(shards) / keyGroups
+		s := shardOf(h, shards)
 		rows[s] = append(rows[s], int32(i))
 	}
 	return rows, nulls
@@ -272,6 +320,15 @@ func (x *exchange) advance(ctx context.Context, w int64) error {
 func (x *exchange) end(ctx context.Context, w int64) error {
 	for i := range x.to {
 		if err := x.post(ctx, i, message{watermark: w, end: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *exchange) barrier(ctx context.Context, epoch int64) error {
+	for i := range x.to {
+		if err := x.post(ctx, i, message{watermark: NoTime, barrier: epoch}); err != nil {
 			return err
 		}
 	}
@@ -363,3 +420,5 @@ func (x *routes) send(ctx context.Context, b *batch) error {
 func (x *routes) advance(context.Context, int64) error { return nil }
 
 func (x *routes) end(context.Context, int64) error { return nil }
+
+func (x *routes) barrier(context.Context, int64) error { return nil }

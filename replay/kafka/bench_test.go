@@ -106,6 +106,7 @@ func benchProduce(b *testing.B, c *cluster) {
 							b.Fatal(err)
 						}
 					}
+					s.Cut()
 					if _, err := s.Seal(b.Context(), 1); err != nil {
 						b.Fatal(err)
 					}

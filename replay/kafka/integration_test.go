@@ -57,6 +57,7 @@ func TestRealKilled(t *testing.T) {
 			}
 			time.Sleep(50 * time.Millisecond)
 		}
+		s.Cut()
 		_, err := s.Seal(t.Context(), 1)
 		written <- err
 	}()
@@ -174,6 +175,7 @@ func TestRealRowAhead(t *testing.T) {
 	rec, _ := record(0, 1)
 	err := w.Write(t.Context(), rec, []int64{time.Now().Add(2 * time.Hour).UnixMicro()})
 	if err == nil {
+		s.Cut()
 		_, err = s.Seal(t.Context(), 1)
 	}
 	if !errors.Is(err, kerr.InvalidTimestamp) || !strings.Contains(schema.Hint(err), "message.timestamp.after.max.ms") {

@@ -3,6 +3,7 @@ package kafka
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -34,6 +35,27 @@ func sinkConformance(t *testing.T, start func(testing.TB) *cluster) {
 	run("times of any year", testSinkTimes)
 	run("old rows", testSinkOld)
 	run("close drops what was not sealed", testSinkClose)
+	run("a writer's context ends before the seal", testSinkContext)
+}
+
+// The goroutines that write may be done, and their context with them, when the rows are sealed.
+func testSinkContext(t *testing.T, c *cluster) {
+	topic := c.topic(t, 1)
+	s, w := c.sink(t, Output{Topic: topic}, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	rec, times := record(0, 20000)
+	if err := w.Write(ctx, rec, times); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := w.Write(ctx, rec, times); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	s.Cut()
+	if _, err := s.Seal(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	c.records(t, topic, 20000)
 }
 
 // record has rows from..to: id, at = base + id seconds and 1 ms and 7 us, text = "k<id mod 10>".
@@ -76,6 +98,7 @@ func write(t testing.TB, s *Sink, w replay.Writer, rec arrow.Record, times []int
 	if err := w.Write(t.Context(), rec, times); err != nil {
 		t.Fatal(err)
 	}
+	s.Cut()
 	if _, err := s.Seal(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +152,7 @@ func testSinkRoundTrip(t *testing.T, c *cluster) {
 			})
 		}
 		wg.Wait()
+		s.Cut()
 		if _, err := s.Seal(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
@@ -341,6 +365,7 @@ func testSinkLarge(t *testing.T, c *cluster) {
 	s, w = c.sink(t, Output{Topic: narrow}, nil)
 	err := w.Write(t.Context(), rec, []int64{base, base, base})
 	if err == nil {
+		s.Cut()
 		_, err = s.Seal(t.Context(), 1)
 	}
 	if err == nil || !strings.Contains(err.Error(), narrow) || !strings.Contains(schema.Hint(err), "max.message.bytes") {
@@ -392,6 +417,7 @@ func testSinkClose(t *testing.T, c *cluster) {
 		t.Fatal(err)
 	}
 	if err := w.Write(t.Context(), rec, times); err == nil {
+		s.Cut()
 		if _, err = s.Seal(t.Context(), 2); err == nil {
 			t.Fatal("written after close")
 		}

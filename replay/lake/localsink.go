@@ -42,7 +42,9 @@ func (local) create(_ context.Context, root, key string) (upload, error) {
 func diskError(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return schema.WithHint(err, "the disk is full: nothing of this epoch is visible; make room and run with --resume")
+		return schema.WithHint(err, "the disk is full: nothing of this epoch is visible; make room and run it again")
+	case errors.Is(err, syscall.EFBIG):
+		return schema.WithHint(err, "the file system, or a limit of this process (ulimit -f), allows no file of that size")
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return schema.WithHint(err, "this user may not write there")
 	}
@@ -105,10 +107,21 @@ func (local) discard(_ context.Context, root, _, token string) error {
 }
 
 func (local) put(_ context.Context, key string, data []byte) error {
+	return writeWhole(key, key+".tmp", data, os.Rename)
+}
+
+func (local) putNew(_ context.Context, key string, data []byte) error {
+	// A link to a name that is there fails, unlike a rename. Two processes have temporary files of their own.
+	return writeWhole(key, fmt.Sprintf("%s.%d.tmp", key, os.Getpid()), data, func(tmp, key string) error {
+		return errors.Join(os.Link(tmp, key), os.Remove(tmp))
+	})
+}
+
+// writeWhole writes a temporary file, makes it durable, and lets it appear as key.
+func writeWhole(key, tmp string, data []byte, appear func(tmp, key string) error) error {
 	if err := mkdirs(path.Dir(key)); err != nil {
 		return diskError(err)
 	}
-	tmp := key + ".tmp"
 	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o666)
 	if err != nil {
 		return diskError(err)
@@ -121,7 +134,7 @@ func (local) put(_ context.Context, key string, data []byte) error {
 		err = closeErr
 	}
 	if err == nil {
-		err = os.Rename(tmp, key)
+		err = appear(tmp, key)
 	}
 	if err != nil {
 		os.Remove(tmp)

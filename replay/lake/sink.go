@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -26,6 +27,8 @@ type output interface {
 	publish(ctx context.Context, root, key, token string, size int64) error
 	// discard removes what create left behind.
 	discard(ctx context.Context, root, key, token string) error
+	// putNew writes a small file that must not be there yet: fs.ErrExist if it is.
+	putNew(ctx context.Context, key string, data []byte) error
 	// put writes a whole small file at once; readers see the old one or the new one.
 	put(ctx context.Context, key string, data []byte) error
 	// get reads a small file; fs.ErrNotExist where there is none.
@@ -65,13 +68,17 @@ type Sink struct {
 
 	mu       sync.Mutex
 	writers  []*writer
+	cut      []*part // open files of the epoch that was cut
 	outputs  map[string][]schema.Field
 	next     map[string]int
 	manifest Manifest
 	sealed   map[string]bool
-	pending  []File
+	pending  []File         // whole files of the epoch being written
+	ended    []File         // those of the epoch that was cut
+	numbers  map[string]int // next, when it was cut
 	inputs   json.RawMessage
 	swept    bool
+	broken   error // an epoch that could not be sealed: nothing may follow it
 }
 
 // Manifest lists the published files; it is DIR/_lockstep/manifest.json and written last.
@@ -254,30 +261,44 @@ type writer struct {
 	s      *Sink
 	output string
 	fields []schema.Field
+	part   *part // nil before the first row of a file
+	err    error
+}
 
+// part is a file that is being written.
+type part struct {
 	file     File
 	up       upload
 	buf      *bufio.Writer
 	pq       *parquet.Writer
 	min, max int64
 	timed    bool
-	err      error
 }
 
-func (w *writer) begin(ctx context.Context) error {
-	w.s.mu.Lock()
-	n := w.s.next[w.output]
-	w.s.next[w.output] = n + 1
-	w.s.mu.Unlock()
-	w.file = File{Path: path.Join(w.output, fmt.Sprintf("part-%05d.parquet", n)), Output: w.output}
-	w.timed = false
-	var err error
-	if w.up, err = w.s.place.store.create(ctx, w.s.place.path, w.s.key(w.file.Path)); err != nil {
-		return err
+// begin creates an output's next file.
+func (s *Sink) begin(ctx context.Context, output string, fields []schema.Field) (*part, error) {
+	s.mu.Lock()
+	n, broken := s.next[output], s.broken
+	s.next[output] = n + 1
+	s.mu.Unlock()
+	if broken != nil {
+		return nil, broken
 	}
-	w.buf = bufio.NewWriterSize(w.up, 1<<20)
-	w.pq, err = parquet.NewWriter(w.buf, w.fields, parquet.WriteOptions{RowGroupRows: w.s.opts.RowGroupRows})
-	return err
+	p := &part{file: File{Path: path.Join(output, fmt.Sprintf("part-%05d.parquet", n)), Output: output}}
+	fail := func(err error) (*part, error) { return nil, s.failed(p, err) }
+	var err error
+	if p.up, err = s.place.store.create(ctx, s.place.path, s.key(p.file.Path)); err != nil {
+		return fail(err)
+	}
+	p.buf = bufio.NewWriterSize(p.up, 1<<20)
+	if p.pq, err = parquet.NewWriter(p.buf, fields, parquet.WriteOptions{RowGroupRows: s.opts.RowGroupRows}); err != nil {
+		return fail(errors.Join(err, p.up.abort(ctx)))
+	}
+	return p, nil
+}
+
+func (s *Sink) failed(p *part, err error) error {
+	return fmt.Errorf("write %s: %w", s.place.store.name(s.key(p.file.Path)), err)
 }
 
 // Write borrows the record. times are its rows' event times.
@@ -288,10 +309,7 @@ func (w *writer) Write(ctx context.Context, rec arrow.Record, times []int64) err
 	if rec.NumRows() == 0 {
 		return nil
 	}
-	err := w.write(ctx, rec, times)
-	if err != nil {
-		w.err = fmt.Errorf("write %s: %w", w.s.place.store.name(w.s.key(w.file.Path)), err)
-	}
+	w.err = w.write(ctx, rec, times)
 	return w.err
 }
 
@@ -299,30 +317,33 @@ func (w *writer) write(ctx context.Context, rec arrow.Record, times []int64) err
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if w.pq == nil {
-		if err := w.begin(ctx); err != nil {
+	if w.part == nil {
+		var err error
+		if w.part, err = w.s.begin(ctx, w.output, w.fields); err != nil {
 			return err
 		}
 	}
+	p := w.part
 	for _, t := range times {
 		if t == replay.NoTime {
 			continue
 		}
-		if !w.timed {
-			w.min, w.max, w.timed = t, t, true
+		if !p.timed {
+			p.min, p.max, p.timed = t, t, true
 		}
-		w.min, w.max = min(w.min, t), max(w.max, t)
+		p.min, p.max = min(p.min, t), max(p.max, t)
 	}
-	if err := w.pq.Write(rec); err != nil {
-		return err
+	if err := p.pq.Write(rec); err != nil {
+		return w.s.failed(p, err)
 	}
-	if w.pq.Rows() < w.s.opts.FileRows {
+	if p.pq.Rows() < w.s.opts.FileRows {
 		return nil
 	}
-	f, err := w.seal(ctx)
+	f, err := p.seal(ctx)
 	if err != nil {
-		return err
+		return w.s.failed(p, err)
 	}
+	w.part = nil
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
 	w.s.pending = append(w.s.pending, f)
@@ -330,59 +351,70 @@ func (w *writer) write(ctx context.Context, rec arrow.Record, times []int64) err
 }
 
 // seal closes the file and makes it durable.
-func (w *writer) seal(ctx context.Context) (File, error) {
-	err := w.pq.Close()
+func (p *part) seal(ctx context.Context) (File, error) {
+	err := p.pq.Close()
 	if err == nil {
-		err = w.buf.Flush()
+		err = p.buf.Flush()
 	}
-	f := w.file
+	f := p.file
 	if err == nil {
-		f.Rows, f.Bytes = w.pq.Rows(), w.pq.Size()
-		f.Token, err = w.up.seal(ctx)
+		f.Rows, f.Bytes = p.pq.Rows(), p.pq.Size()
+		f.Token, err = p.up.seal(ctx)
 	}
 	if err != nil {
 		return f, err
 	}
-	if w.timed {
-		lo, hi := w.min, w.max
+	if p.timed {
+		lo, hi := p.min, p.max
 		f.MinTime, f.MaxTime = &lo, &hi
 	}
-	w.pq, w.up = nil, nil
 	return f, nil
 }
 
-// Seal makes everything written since the last epoch durable.
+// Cut ends an epoch: its open files are set aside for Seal, and the writers begin new ones.
+func (s *Sink) Cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.writers {
+		if w.part != nil {
+			s.cut = append(s.cut, w.part)
+			w.part = nil
+		}
+	}
+	s.ended, s.pending = append(s.ended, s.pending...), nil
+	s.numbers = maps.Clone(s.next)
+}
+
+// Seal makes everything written before Cut durable.
 func (s *Sink) Seal(ctx context.Context, epoch int64) ([]byte, error) {
 	s.mu.Lock()
-	writers := slices.Clone(s.writers)
+	parts := s.cut
 	s.mu.Unlock()
-	for _, w := range writers {
-		if w.err != nil {
-			return nil, w.err
-		}
-		if w.pq == nil {
-			continue
-		}
-		f, err := w.seal(ctx)
+	for len(parts) > 0 {
+		f, err := parts[0].seal(ctx)
 		if err != nil {
-			w.err = fmt.Errorf("write %s: %w", s.place.store.name(s.key(w.file.Path)), err)
-			return nil, w.err
+			err = s.failed(parts[0], err)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.broken = err
+			return nil, err
 		}
+		parts = parts[1:]
 		s.mu.Lock()
-		s.pending = append(s.pending, f)
+		s.cut, s.ended = parts, append(s.ended, f)
 		s.mu.Unlock()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.pending {
-		s.pending[i].Epoch = epoch
+	for i := range s.ended {
+		s.ended[i].Epoch = epoch
 	}
-	slices.SortFunc(s.pending, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	out, err := json.Marshal(sealedEpoch{Epoch: epoch, Files: s.pending, Next: s.next, Inputs: s.inputs})
-	for _, f := range s.pending {
+	slices.SortFunc(s.ended, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	out, err := json.Marshal(sealedEpoch{Epoch: epoch, Files: s.ended, Next: s.numbers, Inputs: s.inputs})
+	for _, f := range s.ended {
 		s.sealed[f.Token] = true
 	}
-	s.pending = nil
+	s.ended = nil
 	return out, err
 }
 
@@ -392,42 +424,45 @@ func (s *Sink) Publish(ctx context.Context, epoch int64, sealed []byte) error {
 	if err := json.Unmarshal(sealed, &e); err != nil || e.Epoch != epoch {
 		return fmt.Errorf("publish epoch %d to %s: what was sealed is not of this epoch: %w", epoch, s.place, errors.Join(err, errors.New("damaged checkpoint?")))
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	fail := func(err error) error { return fmt.Errorf("publish epoch %d to %s: %w", epoch, s.place, err) }
+	s.mu.Lock()
 	for output, n := range e.Next {
 		s.next[output] = max(s.next[output], n)
 	}
-	if s.manifest.Epoch >= epoch {
+	m := s.manifest
+	s.mu.Unlock() // writers go on meanwhile
+	if m.Epoch >= epoch {
 		return nil
 	}
-	if s.manifest.Replace {
-		for _, f := range s.manifest.Files {
+	if m.Replace {
+		for _, f := range m.Files {
 			if err := s.place.store.remove(ctx, s.key(f.Path)); err != nil && !isMissing(err) {
 				return fail(err)
 			}
 		}
+		m.Files, m.Replace, m.Inputs = nil, false, nil
 	}
 	for _, f := range e.Files {
 		if err := s.place.store.publish(ctx, s.place.path, s.key(f.Path), f.Token, f.Bytes); err != nil {
 			return fail(fmt.Errorf("%s: %w", f.Path, err))
 		}
-		delete(s.sealed, f.Token)
-	}
-	m := s.manifest
-	if m.Replace {
-		m.Files, m.Replace, m.Inputs = nil, false, nil
 	}
 	m.Epoch, m.Plan, m.Next = epoch, s.opts.Plan, e.Next
 	if e.Inputs != nil {
 		m.Inputs = e.Inputs
 	}
+	m.Files = slices.Clone(m.Files)
 	for _, f := range e.Files {
 		f.Token = ""
 		m.Files = append(m.Files, f)
 	}
 	if err := s.writeManifest(ctx, m); err != nil {
 		return fail(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range e.Files {
+		delete(s.sealed, f.Token)
 	}
 	return nil
 }
@@ -440,6 +475,8 @@ func (s *Sink) writeManifest(ctx context.Context, m Manifest) error {
 		err = s.place.store.put(ctx, s.key(manifestName), append(data, '\n'))
 	}
 	if err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.manifest = m
 	}
 	return err
@@ -464,17 +501,16 @@ func (s *Sink) Finish(ctx context.Context) error {
 	slices.Sort(empty)
 	m := s.manifest
 	for _, output := range empty {
-		w := &writer{s: s, output: output, fields: s.outputs[output]}
-		err := w.begin(ctx)
-		var f File
-		if err == nil {
-			f, err = w.seal(ctx)
+		p, err := s.begin(ctx, output, s.outputs[output])
+		if err != nil {
+			return err
 		}
+		f, err := p.seal(ctx)
 		if err == nil {
 			err = s.place.store.publish(ctx, s.place.path, s.key(f.Path), f.Token, f.Bytes)
 		}
 		if err != nil {
-			return fmt.Errorf("write %s: %w", s.place.store.name(s.key(w.file.Path)), err)
+			return s.failed(p, err)
 		}
 		f.Epoch, f.Token = m.Epoch, ""
 		m.Files = append(m.Files, f)
@@ -497,15 +533,18 @@ func (s *Sink) Close() error {
 	ctx := context.Background()
 	var errs []error
 	for _, w := range s.writers {
-		if w.up != nil {
-			errs = append(errs, w.up.abort(ctx))
-			w.up, w.pq = nil, nil
+		if w.part != nil {
+			s.cut = append(s.cut, w.part)
+			w.part = nil
 		}
 		w.err = errors.New("the sink is closed")
 	}
-	for _, f := range s.pending {
+	for _, p := range s.cut {
+		errs = append(errs, p.up.abort(ctx))
+	}
+	for _, f := range append(s.pending, s.ended...) {
 		errs = append(errs, s.place.store.discard(ctx, s.place.path, s.key(f.Path), f.Token))
 	}
-	s.pending, s.writers = nil, nil
+	s.pending, s.ended, s.cut, s.writers = nil, nil, nil, nil
 	return errors.Join(errs...)
 }

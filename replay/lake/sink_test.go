@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -105,13 +104,13 @@ func must[T any](t *testing.T) func(v T, err error) T {
 	}
 }
 
-// testSink is the same for every store. count tells the visible Parquet files and those that are staged.
-func testSink(t *testing.T, place string, env map[string]string, count func() (visible, staged int)) {
+func testSink(t *testing.T, st testStore) {
+	place, env := st.place(t)+"/deep/out", st.env
 	ctx := context.Background()
 	sealed := must[[]byte](t)
 	expect := func(when string, visible, staged int, rows []int64) {
 		t.Helper()
-		if v, s := count(); v != visible || s != staged {
+		if v, s := st.count(t, place); v != visible || s != staged {
 			t.Errorf("%s: %d visible and %d staged files, want %d and %d", when, v, s, visible, staged)
 		}
 		if got := ids(t, place+"/rows", env); !reflect.DeepEqual(got, rows) {
@@ -127,6 +126,7 @@ func testSink(t *testing.T, place string, env map[string]string, count func() (v
 	put(t, late, rowSpan(0, 3))
 	expect("written", 0, 4, nil)
 	s.SetInputs(json.RawMessage(`{"in":{"0":17}}`))
+	s.Cut()
 	first := sealed(s.Seal(ctx, 1))
 	expect("sealed", 0, 4, nil)
 	put(t, a, rowSpan(100, 110))
@@ -136,6 +136,7 @@ func testSink(t *testing.T, place string, env map[string]string, count func() (v
 		}
 		expect("published", 4, 1, span(0, 100))
 	}
+	s.Cut()
 	second := sealed(s.Seal(ctx, 2))
 	// The process dies here, and one that took the checkpoint of epoch 2 goes on.
 	s = newSink(t, place, SinkOptions{Env: env, Resume: true, Plan: "plan-1"})
@@ -155,6 +156,7 @@ func testSink(t *testing.T, place string, env map[string]string, count func() (v
 	openWriter(t, s, "nothing")
 	expect("swept", 5, 0, span(0, 110))
 	put(t, a, rowSpan(110, 120))
+	s.Cut()
 	if err := s.Publish(ctx, 3, sealed(s.Seal(ctx, 3))); err != nil {
 		t.Fatal(err)
 	}
@@ -199,6 +201,7 @@ func testSink(t *testing.T, place string, env map[string]string, count func() (v
 	a = openWriter(t, s, "rows")
 	put(t, a, rowSpan(0, 5))
 	expect("being replaced", 7, 1, span(0, 120))
+	s.Cut()
 	replaced := sealed(s.Seal(ctx, 1))
 	s = newSink(t, place, SinkOptions{Env: env, Resume: true})
 	for range 2 {
@@ -211,23 +214,6 @@ func testSink(t *testing.T, place string, env map[string]string, count func() (v
 
 func compact(b []byte) []byte {
 	return []byte(strings.Join(strings.Fields(string(b)), ""))
-}
-
-func TestLocalSink(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "deep", "out")
-	testSink(t, dir, nil, func() (visible, staged int) {
-		filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-			switch {
-			case err != nil || d.IsDir():
-			case strings.HasSuffix(p, ".parquet"):
-				visible++
-			case strings.HasSuffix(p, ".tmp"):
-				staged++
-			}
-			return nil
-		})
-		return visible, staged
-	})
 }
 
 func TestReplaceRefusesForeignFiles(t *testing.T) {
@@ -329,6 +315,7 @@ func TestCrashAtEveryCall(t *testing.T) {
 			// An earlier run lies there and is replaced.
 			s := newSink(t, dir, SinkOptions{})
 			put(t, openWriter(t, s, "rows"), rowSpan(1000, 1010))
+			s.Cut()
 			if err := s.Publish(ctx, 7, must[[]byte](t)(s.Seal(ctx, 7))); err != nil {
 				t.Fatal(err)
 			}
@@ -350,6 +337,7 @@ func TestCrashAtEveryCall(t *testing.T) {
 				if err := w.Write(ctx, rec, nil); err != nil {
 					return err
 				}
+				s.Cut()
 				sealed, err := s.Seal(ctx, e)
 				if err != nil {
 					return err
@@ -402,6 +390,7 @@ func TestAFullDiskLeavesNothingHalfVisible(t *testing.T) {
 		err := w.Write(ctx, rec, nil)
 		var sealed []byte
 		if err == nil {
+			s.Cut()
 			sealed, err = s.Seal(ctx, 1)
 		}
 		visible := 0
@@ -456,6 +445,7 @@ func TestManyWritersOfOneOutput(t *testing.T) {
 		})
 	}
 	wait.Wait()
+	s.Cut()
 	if err := s.Publish(ctx, 1, must[[]byte](t)(s.Seal(ctx, 1))); err != nil {
 		t.Fatal(err)
 	}

@@ -227,3 +227,120 @@ func BenchmarkStore(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
+
+// TestSnapshotsRestoreAtAnyNumberOfStores fills a store, saves it more than once, and takes it up in one store or
+// in several: the rows, their flags and what a probe finds are the same, and saved rows are not written again.
+func TestSnapshotsRestoreAtAnyNumberOfStores(t *testing.T) {
+	for seed := range uint64(60) {
+		rng := rand.New(rand.NewPCG(seed, 4))
+		types := []arrow.DataType{arrow.PrimitiveTypes.Int64, arrow.BinaryTypes.String}
+		s := NewStore(1+int64(rng.IntN(20)), types, 1)
+		s.Describe([]string{"k", "text"}, []int{0})
+		files := map[string][]byte{}
+		put := func(name string, data []byte) error {
+			if files[name] != nil {
+				return fmt.Errorf("%s is written twice", name)
+			}
+			files[name] = data
+			return nil
+		}
+		var saved *SavedStore
+		for step := range 4 {
+			n := 1 + rng.IntN(30)
+			keys, times, rows := make([]int64, n), make([]int64, n), make([]int32, n)
+			text := array.NewStringBuilder(memory.DefaultAllocator)
+			for i := range n {
+				keys[i], times[i], rows[i] = int64(rng.IntN(9)), int64(rng.IntN(60)), int32(i)
+				text.Append(fmt.Sprint("row ", keys[i], " ", times[i]))
+			}
+			cols := []Column{int64s(keys), View(text.NewArray())}
+			hashes := make([]uint64, n)
+			Hash(cols[:1], n, hashes)
+			seg := s.Add(cols, cols[:1], times, make([]int32, n), times, 0)
+			s.Insert(seg, rows, hashes, nil)
+			s.Unpin(seg)
+			s.Sweep(int64(rng.IntN(40)), func(e Entry) {
+				if rng.IntN(2) == 0 {
+					e.Keep()
+				}
+			})
+			s.Expire(int64(rng.IntN(20)))
+			var err error
+			if saved, err = s.Snapshot(fmt.Sprint(step)).Write(put); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := dump(s)
+		shards := 1 + rng.IntN(3)
+		var got []string
+		for shard := range shards {
+			r := NewStore(s.width, []arrow.DataType{types[1], types[0]}, 1)
+			r.Describe([]string{"text", "k"}, []int{1}) // in another order
+			var segments []*Segment
+			for _, f := range saved.Segments {
+				seg, err := OpenSegment(f, files[f.Name])
+				if err != nil {
+					t.Fatal(err)
+				}
+				segments = append(segments, seg)
+			}
+			var marks []byte
+			if saved.Marks != nil {
+				marks = files[saved.Marks.Name]
+			}
+			if err := r.Restore(saved, segments, marks, []string{"text", "k"}, func(h uint64) bool { return int(h%uint64(shards)) == shard }); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			got = append(got, dump(r)...)
+			written := 0
+			again, err := r.Snapshot("again").Write(func(string, []byte) error { written++; return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if shards == 1 && (written > 1 || len(again.Segments) != len(saved.Segments)) {
+				t.Fatalf("seed %d: a restored store wrote %d files anew", seed, written)
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Fatalf("seed %d: restored\n%s\nwant\n%s", seed, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+}
+
+// dump is every row held with its flags, sorted.
+func dump(s *Store) []string {
+	text := slices.IndexFunc(s.types, func(t arrow.DataType) bool { return t.ID() == arrow.STRING })
+	var out []string
+	for _, b := range s.buckets {
+		for i := range b.hash {
+			e := Entry{b, int32(i)}
+			r := e.Ref()
+			p, o := s.Position(r)
+			out = append(out, fmt.Sprintf("%s at %d, hash %x, from %d/%d, matched %v, kept %v, segment time %d",
+				s.columns[text][r.Segment].Bytes(int(r.Row)), e.Time(), e.Hash(), p, o, b.matched[i>>6]&(1<<(i&63)) != 0, e.Kept(), s.TimeOf(r)))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestADamagedSegmentIsNamed(t *testing.T) {
+	s := NewStore(10, []arrow.DataType{arrow.PrimitiveTypes.Int64}, 1)
+	col := int64s([]int64{1, 2, 3})
+	seg := s.Add([]Column{col}, []Column{col}, []int64{1, 2, 3}, nil, nil, 0)
+	s.Insert(seg, []int32{0, 1, 2}, []uint64{1, 2, 3}, nil)
+	files := map[string][]byte{}
+	saved, err := s.Snapshot("x").Write(func(name string, data []byte) error { files[name] = data; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := files[saved.Segments[0].Name]
+	for i := range data {
+		data[i] ^= 4
+		if _, err := OpenSegment(saved.Segments[0], data); err == nil || !strings.Contains(err.Error(), "segments/x.arrow") {
+			t.Fatalf("byte %d flipped: %v", i, err)
+		}
+		data[i] ^= 4
+	}
+}

@@ -20,6 +20,8 @@ type Store struct {
 	last     *bucket
 	rows     int
 	bytes    int64
+	names    []string // see Describe
+	keyed    []int
 
 	heads []int32 // scratch of Probe
 	live  []int32
@@ -45,7 +47,9 @@ type bucket struct {
 	heads    []int32
 	matched  []uint64
 	kept     []uint64
-	swept    int64 // rows before this have been swept
+	swept    int64   // rows before this have been swept
+	pieces   []piece // where the first saved rows lie in segments
+	saved    int
 }
 
 // Entry is a row's place in a store, valid until the bucket is dropped.
@@ -128,15 +132,23 @@ func (s *Store) Add(cols, keys []Column, times []int64, parts []int32, offsets [
 
 // Position is the partition and offset a row came from, -1 where unknown.
 func (s *Store) Position(r Ref) (partition int32, offset int64) {
-	seg := s.segments[r.Segment]
+	return s.segments[r.Segment].position(r.Row)
+}
+
+func (g *segment) position(row uint32) (partition int32, offset int64) {
 	partition, offset = -1, -1
-	if seg.parts != nil {
-		partition = seg.parts[r.Row]
+	if g.parts != nil {
+		partition = g.parts[row]
 	}
-	if seg.offsets != nil {
-		offset = seg.offsets[r.Row]
+	if g.offsets != nil {
+		offset = g.offsets[row]
 	}
 	return partition, offset
+}
+
+// Positioned reports whether the rows held know where they came from.
+func (s *Store) Positioned() bool {
+	return slices.ContainsFunc(s.segments, func(g *segment) bool { return g != nil && g.offsets != nil })
 }
 
 // TimeOf is a row's event time.

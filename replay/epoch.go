@@ -1,0 +1,472 @@
+package replay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lockstep-data/lockstep/replay/state"
+	"github.com/lockstep-data/lockstep/schema"
+)
+
+// An epoch ends in three steps. The readers stop between two blocks and send a barrier behind what they sent
+// before; every task that has the barrier from all its senders comes to rest and notes what it keeps; then all
+// is still, the sinks cut, and the readers go on. What was noted is written, sealed, committed and published
+// while the next epoch runs.
+
+// epochs leads a run from one epoch to the next.
+type epochs struct {
+	paused chan int      // readers that stand at the barrier
+	ended  chan int      // readers that are at the end of their input
+	finish chan struct{} // closed when all are
+	read   chan struct{} // told of blocks where epochs end by rows
+
+	mu       sync.Mutex
+	captures map[*task]capture
+	arrived  chan struct{} // a task has the barrier
+}
+
+// capture is what a task keeps at the end of an epoch.
+type capture struct {
+	stores []*state.Snapshot
+	clocks []int64
+}
+
+func (e *epochs) init(streams int) {
+	e.paused, e.ended, e.finish = make(chan int), make(chan int, streams), make(chan struct{})
+	e.captures, e.arrived, e.read = map[*task]capture{}, make(chan struct{}, 1), make(chan struct{}, 1)
+}
+
+// hold stops a reader between two blocks.
+type hold struct {
+	mu     sync.Mutex
+	epoch  int64
+	resume chan struct{}
+	cancel context.CancelFunc
+}
+
+// begin gives the context to wait for input in; it ends when the reader is wanted.
+func (h *hold) begin(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.cancel != nil {
+		h.cancel()
+	}
+	h.cancel = cancel
+	if h.epoch != 0 {
+		cancel()
+	}
+	return ctx
+}
+
+func (h *hold) ask(epoch int64, resume chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.epoch, h.resume = epoch, resume
+	if h.cancel != nil {
+		h.cancel()
+	}
+}
+
+// wanted gives the epoch that is to end, once.
+func (h *hold) wanted() (int64, <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	epoch := h.epoch
+	h.epoch = 0
+	return epoch, h.resume
+}
+
+// capture is called by a task at a barrier.
+func (g *graph) capture(t *task, epoch int64) {
+	c := capture{clocks: t.op.clocks()}
+	if g.job.Checkpoints != nil {
+		for i, s := range t.op.stores() {
+			c.stores = append(c.stores, s.Snapshot(fmt.Sprintf("%012d/%s", epoch, g.storeName(t, i))))
+		}
+	}
+	g.mu.Lock()
+	g.captures[t] = c
+	g.mu.Unlock()
+	select {
+	case g.arrived <- struct{}{}:
+	default:
+	}
+}
+
+func (g *graph) storeName(t *task, store int) string {
+	for _, st := range g.stages {
+		if shard := slices.Index(st.tasks, t); shard >= 0 {
+			return fmt.Sprintf("%s.%d.%d", fileName(st.name), store, shard)
+		}
+	}
+	return ""
+}
+
+// fileName is a text that may stand in a file's name anywhere.
+func fileName(s string) string {
+	out := []byte(s)
+	for i, b := range out {
+		if b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '_' || b >= 0x80 {
+			continue
+		}
+		out[i] = '-'
+	}
+	return string(out)
+}
+
+// lead ends epochs while the run goes on. It returns when all input was read, or with ErrPaused when the run was
+// asked to stop and has saved all.
+func (g *graph) lead(ctx context.Context) error {
+	var tick <-chan time.Time
+	var stop <-chan struct{}
+	if g.job.Checkpoints != nil {
+		t := time.NewTicker(max(min(g.job.CheckpointEvery, 100*time.Millisecond), time.Millisecond))
+		defer t.Stop()
+		tick, stop = t.C, g.job.StopAndSave
+	}
+	committed := make(chan error, 1)
+	committing, atEnd, stopping, saved := false, 0, false, false
+	defer func() {
+		if committing {
+			<-committed // nothing goes on behind the end of a run
+		}
+	}()
+	since, rows := g.job.Clock(), g.stats.in.Load()
+	due := func() bool {
+		return g.job.Clock().Sub(since) >= g.job.CheckpointEvery || g.job.CheckpointRows > 0 && g.stats.in.Load()-rows >= g.job.CheckpointRows
+	}
+	for {
+		if atEnd == len(g.order) && !committing {
+			close(g.finish)
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-g.ended:
+			atEnd++
+		case err := <-committed:
+			if committing = false; err != nil {
+				return err
+			}
+			if stopping && saved {
+				return ErrPaused
+			}
+		case <-tick:
+		case <-g.read:
+		case <-stop:
+			stopping, stop = true, nil
+		}
+		if committing || tick == nil || atEnd == len(g.order) || !stopping && !due() {
+			continue
+		}
+		begun := g.job.Clock()
+		cp, work, err := g.cut(ctx)
+		if err != nil {
+			return err
+		}
+		g.stats.paused(g.job.Clock().Sub(begun))
+		since, rows, committing, saved = g.job.Clock(), g.stats.in.Load(), true, stopping
+		go func() { committed <- g.commit(ctx, cp, work) }()
+	}
+}
+
+// ErrPaused says that a run was stopped, and that its checkpoint holds all it did.
+var ErrPaused = errors.New("stopped; the checkpoint holds all that was done")
+
+// cut brings the run to rest, notes all it holds and lets it go on.
+func (g *graph) cut(ctx context.Context) (*Checkpoint, [][]capture, error) {
+	epoch := g.job.Checkpoints.epoch + 1
+	resume := make(chan struct{})
+	defer close(resume)
+	g.mu.Lock()
+	clear(g.captures)
+	g.mu.Unlock()
+	for _, r := range g.readers {
+		r.hold.ask(epoch, resume)
+	}
+	for range g.readers {
+		select {
+		case <-g.paused:
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+	}
+	for {
+		g.mu.Lock()
+		n := len(g.captures)
+		g.mu.Unlock()
+		if n == len(g.tasks) {
+			break
+		}
+		select {
+		case <-g.arrived:
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+	}
+	cp := g.checkpoint(epoch)
+	work := make([][]capture, len(g.stages))
+	for i, st := range g.stages {
+		op := SavedOperator{Name: st.name, What: st.what, Columns: st.held}
+		for range st.held {
+			op.Stores = append(op.Stores, make([]state.SavedStore, len(st.tasks)))
+		}
+		var clocks [][]int64
+		for _, t := range st.tasks {
+			work[i] = append(work[i], g.captures[t])
+			clocks = append(clocks, g.captures[t].clocks)
+		}
+		op.Clocks = leastClocks(clocks)
+		cp.Operators = append(cp.Operators, op)
+	}
+	for _, s := range g.sinks() {
+		s.sink.Cut()
+	}
+	return cp, work, nil
+}
+
+// checkpoint is all of a checkpoint but for the operators and what the sinks seal.
+func (g *graph) checkpoint(epoch int64) *Checkpoint {
+	cp := &Checkpoint{
+		Version: checkpointVersion, Epoch: epoch, Mode: g.job.Mode.String(), Parallelism: g.shards, Streams: map[string]SavedStream{},
+		Outputs: map[string]int64{}, Sealed: map[string][]byte{}, SealedEpoch: epoch,
+		First: g.stats.first.Load(), Last: g.stats.last.Load(), Peak: g.stats.peak.Load(),
+	}
+	for _, name := range g.order {
+		s := g.readers[name].clock.save()
+		s.Shape, s.Counts = g.streams[name].shape(), g.streams[name].count.save()
+		cp.Streams[name] = s
+	}
+	for i, o := range g.job.Outputs {
+		cp.Outputs[o.Name] = g.counts[i].Load()
+	}
+	return cp
+}
+
+// commit makes an epoch durable, then visible. work is what each shard of each operator keeps.
+func (g *graph) commit(ctx context.Context, cp *Checkpoint, work [][]capture) error {
+	c := g.job.Checkpoints
+	write, writing := errgroup.WithContext(ctx)
+	write.SetLimit(2 * runtime.GOMAXPROCS(0))
+	for i := range cp.Operators {
+		for store, shards := range cp.Operators[i].Stores {
+			for shard := range shards {
+				write.Go(func() error {
+					saved, err := work[i][shard].stores[store].Write(func(name string, data []byte) error { return c.vault.Put(writing, name, data) })
+					if err != nil {
+						return fmt.Errorf("checkpoint %s: %w", c.vault, err)
+					}
+					shards[shard] = *saved
+					return nil
+				})
+			}
+		}
+	}
+	sealErr := g.seal(ctx, cp)
+	if err := errors.Join(write.Wait(), sealErr); err != nil {
+		return err
+	}
+	if err := c.commit(ctx, cp); err != nil {
+		return err
+	}
+	if err := g.publish(ctx, cp); err != nil {
+		return err
+	}
+	return c.collect(ctx)
+}
+
+// namedSink is a sink with the name that checkpoints have for it.
+type namedSink struct {
+	name string
+	sink Sink
+}
+
+// sinks are the job's, each once.
+func (g *graph) sinks() []namedSink {
+	var out []namedSink
+	add := func(name string, s Sink) {
+		if s != nil && !slices.ContainsFunc(out, func(have namedSink) bool { return have.sink == s }) {
+			out = append(out, namedSink{name, s})
+		}
+	}
+	for _, o := range g.job.Outputs {
+		for i, t := range o.Targets {
+			add(fmt.Sprintf("%s/%d", o.Name, i), t.Sink)
+		}
+	}
+	add("sides", g.job.Sides)
+	return out
+}
+
+// seal makes what the sinks cut durable.
+func (g *graph) seal(ctx context.Context, cp *Checkpoint) error {
+	inputs, err := json.Marshal(cp.inputs())
+	if err != nil {
+		return err
+	}
+	for _, s := range g.sinks() {
+		if d, ok := s.sink.(Describer); ok {
+			d.SetInputs(inputs)
+		}
+		if cp.Sealed[s.name], err = s.sink.Seal(ctx, cp.Epoch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish makes what was sealed visible.
+func (g *graph) publish(ctx context.Context, cp *Checkpoint) error {
+	for _, s := range g.sinks() {
+		if sealed, ok := cp.Sealed[s.name]; ok {
+			if err := s.sink.Publish(ctx, cp.SealedEpoch, sealed); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// inputs is where the inputs stood.
+func (c *Checkpoint) inputs() Inputs {
+	in := Inputs{Mode: c.Mode, Positions: map[string]map[string]int64{}, Decisions: []Decision{}}
+	for name, s := range c.Streams {
+		lanes := map[string]int64{}
+		for _, l := range s.Lanes {
+			lanes[l.Name] = l.Next
+		}
+		in.Positions[name] = lanes
+		in.Decisions = append(in.Decisions, s.Decisions...)
+	}
+	return in
+}
+
+// resume takes up a checkpoint that fits.
+func (g *graph) resume(ctx context.Context, cp *Checkpoint) error {
+	g.stats.first.Store(cp.First)
+	g.stats.last.Store(cp.Last)
+	g.stats.peak.Store(cp.Peak)
+	for _, name := range g.order {
+		saved := cp.Streams[name]
+		positions := map[string]int64{}
+		for _, l := range saved.Lanes {
+			positions[l.Name] = l.Next
+		}
+		if err := g.streams[name].in.Source.Seek(positions); err != nil {
+			return fmt.Errorf("stream %s: %w", name, err)
+		}
+		g.readers[name].clock.restore(&saved)
+		g.streams[name].count.restore(saved.Counts)
+		g.stats.in.Add(saved.Counts["rows"])
+		g.restored += saved.Counts["rows"]
+	}
+	for i, o := range g.job.Outputs {
+		g.counts[i].Store(cp.Outputs[o.Name])
+	}
+	segments, marks, err := g.load(ctx, cp)
+	if err != nil {
+		return err
+	}
+	work, _ := errgroup.WithContext(ctx)
+	for _, st := range g.stages {
+		at := slices.IndexFunc(cp.Operators, func(o SavedOperator) bool { return o.Name == st.name })
+		op := &cp.Operators[at]
+		for shard, t := range st.tasks {
+			work.Go(func() error {
+				mine := func(h uint64) bool { return shardOf(h, g.shards) == shard }
+				for i, store := range t.op.stores() {
+					names, err := matchColumns(op.Columns[i], st.held[i])
+					if err != nil {
+						return err
+					}
+					for s := range op.Stores[i] {
+						saved := &op.Stores[i][s]
+						var segs []*state.Segment
+						for _, f := range saved.Segments {
+							segs = append(segs, segments[f.Name])
+						}
+						var flags []byte
+						if saved.Marks != nil {
+							flags = marks[saved.Marks.Name]
+						}
+						if err := store.Restore(saved, segs, flags, names, mine); err != nil {
+							return fmt.Errorf("checkpoint %s: %w", g.job.Checkpoints.vault, err)
+						}
+					}
+				}
+				t.op.restore(op.Clocks)
+				t.account()
+				return nil
+			})
+		}
+	}
+	return work.Wait()
+}
+
+// load reads and verifies the files of a checkpoint.
+func (g *graph) load(ctx context.Context, cp *Checkpoint) (map[string]*state.Segment, map[string][]byte, error) {
+	v := g.job.Checkpoints.vault
+	segments, marks := map[string]*state.Segment{}, map[string][]byte{}
+	var mu sync.Mutex
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(4 * runtime.GOMAXPROCS(0))
+	for _, op := range cp.Operators {
+		for _, shards := range op.Stores {
+			for _, s := range shards {
+				for _, f := range s.Segments {
+					work.Go(func() error {
+						data, err := readSaved(ctx, v, f)
+						if err != nil {
+							return err
+						}
+						seg, err := state.OpenSegment(f, data)
+						if err != nil {
+							return damaged(v, cp.Epoch, err)
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						segments[f.Name] = seg
+						return nil
+					})
+				}
+				if s.Marks != nil {
+					work.Go(func() error {
+						data, err := readSaved(ctx, v, *s.Marks)
+						if err == nil {
+							if bad := s.Marks.Verify(data); bad != nil {
+								err = damaged(v, cp.Epoch, bad)
+							}
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						marks[s.Marks.Name] = data
+						return err
+					})
+				}
+			}
+		}
+	}
+	return segments, marks, work.Wait()
+}
+
+func readSaved(ctx context.Context, v Vault, f state.Saved) ([]byte, error) {
+	data, err := v.Get(ctx, f.Name)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint %s: %s: %w", v, f.Name, err)
+	}
+	return data, nil
+}
+
+func damaged(v Vault, epoch int64, err error) error {
+	return schema.WithHint(fmt.Errorf("checkpoint %s, epoch %d: %w", v, epoch, err), "remove "+checkpointName(epoch)+" there to go on from the checkpoint before it")
+}
