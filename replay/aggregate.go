@@ -96,6 +96,10 @@ func (c *chunk) pick(a *sql.Aggregate) (pick, ends []int32, arg arrow.Array, err
 		return pick, ends, arg, nil
 	}
 	v := state.View(arg)
+	if id := arg.DataType().ID(); !ordered && id != arrow.FLOAT32 && id != arrow.FLOAT64 { // there are many NaNs, and they are one value
+		pick, ends = unlike(&v, len(c.refs), pick, ends)
+		return pick, ends, arg, nil
+	}
 	times, err := c.times(a.Order)
 	if err != nil {
 		return nil, nil, nil, err
@@ -121,6 +125,33 @@ func (c *chunk) pick(a *sql.Aggregate) (pick, ends []int32, arg arrow.Array, err
 		ends[g] = int32(len(kept))
 	}
 	return kept, ends, arg, nil
+}
+
+// unlike keeps, of each group, one row of each value.
+func unlike(v *state.Column, n int, pick, ends []int32) (kept, keptEnds []int32) {
+	hashes := make([]uint64, n)
+	state.HashAll([]state.Column{*v}, n, hashes)
+	var heads []int32 // a row plus one, by slot
+	from, kept := int32(0), pick[:0]
+	for g, end := range ends {
+		rows := pick[from:end]
+		from = end
+		heads = resize(heads, 1<<bits.Len(uint(len(rows)*2)))
+		clear(heads)
+		mask := uint64(len(heads) - 1)
+		for _, i := range rows {
+			slot := hashes[i] >> 7 & mask
+			for heads[slot] != 0 && (hashes[heads[slot]-1] != hashes[i] || !v.Identical(int(i), v, int(heads[slot]-1))) {
+				slot = (slot + 1) & mask
+			}
+			if heads[slot] == 0 {
+				heads[slot] = i + 1
+				kept = append(kept, i)
+			}
+		}
+		ends[g] = int32(len(kept))
+	}
+	return kept, ends
 }
 
 func counted(ends []int32) arrow.Array {

@@ -368,3 +368,37 @@ func TestFlights(t *testing.T) {
 		t.Errorf("%d columns", len(p.Fields))
 	}
 }
+
+// The shape of a group says what rows are held, and not what is computed of them when it is complete.
+func TestShapeOfGroups(t *testing.T) {
+	shape := func(query string) string {
+		out := ""
+		walk(compile(t, query).Root, func(n Node) {
+			switch n.(type) {
+			case *Group, *Rank:
+				if out == "" {
+					out = Shape(n)
+				}
+			}
+		})
+		return out
+	}
+	const window = "SELECT window_end, COUNT(*) AS n FROM TABLE(TUMBLE((SELECT shown_at, rank + 1 AS r FROM impressions WHERE rank > 1), DESCRIPTOR(shown_at), INTERVAL '1' HOUR)) GROUP BY r, window_start, window_end"
+	const first = "SELECT i.rank FROM impressions i" + playsJoin + " QUALIFY ROW_NUMBER() OVER (PARTITION BY p.played_at ORDER BY i.shown_at DESC) = 1"
+	for _, c := range []struct {
+		query, from, to string
+		same            bool
+	}{
+		{window, "COUNT(*)", "SUM(r)", true}, {window, "GROUP BY", "GROUP BY r * 2,", false}, {window, "'1' HOUR", "'2' HOUR", false}, {window, "rank + 1", "rank + 2", false}, {window, "rank > 1", "rank > 2", false},
+		{window, "TUMBLE((", "SESSION((", false},
+		{first, "DESC) = 1", "ASC) = 2", true}, {first, "BY p.played_at", "BY p.played_at, i.title_id", false}, {first, "'4' HOUR", "'5' HOUR", false},
+	} {
+		other := strings.Replace(c.query, c.from, c.to, 1)
+		if strings.HasPrefix(c.to, "SESSION") {
+			other = strings.Replace(other, "), DESCRIPTOR", ") PARTITION BY r, DESCRIPTOR", 1)
+		}
+		if a, b := shape(c.query), shape(other); (a == b) != c.same || a == "" {
+			t.Errorf("%s\n%s\n%s", other, a, b)
+		}
+	}
+}
