@@ -182,20 +182,11 @@ func (u columnUse) visit(n sql.Node) {
 		for _, c := range n.Columns {
 			u.streams[n.Stream][c] = true
 		}
-	case *sql.Join:
-		u.visit(n.Left)
-		u.visit(n.Right)
 	case *sql.Lookup:
 		u.tables[n.Table] = true
-		u.visit(n.Input)
-	case *sql.Filter:
-		u.visit(n.Input)
-	case *sql.Project:
-		u.visit(n.Input)
-	case *sql.Union:
-		for _, in := range n.Inputs {
-			u.visit(in)
-		}
+	}
+	for _, in := range sql.Inputs(n) {
+		u.visit(in)
 	}
 }
 

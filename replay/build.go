@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -27,7 +28,8 @@ type graph struct {
 	stats    *stats
 	counts   []atomic.Int64 // by output
 	deduped  map[string]*[]*task
-	joins    int
+	joins    int // how many were made, for their names
+	groups   int
 	restored int64   // rows that earlier processes read
 	stages   []stage // those that keep rows, inputs before what reads them
 	epochs
@@ -102,27 +104,11 @@ func (g *graph) assemble(ctx context.Context) error {
 
 // collect finds the streams that a plan reads, in the order of the query.
 func (g *graph) collect(n sql.Node) {
-	switch n := n.(type) {
-	case *sql.Scan:
-		for _, have := range g.order {
-			if have == n.Stream {
-				return
-			}
-		}
+	if n, ok := n.(*sql.Scan); ok && !slices.Contains(g.order, n.Stream) {
 		g.order = append(g.order, n.Stream)
-	case *sql.Join:
-		g.collect(n.Left)
-		g.collect(n.Right)
-	case *sql.Lookup:
-		g.collect(n.Input)
-	case *sql.Filter:
-		g.collect(n.Input)
-	case *sql.Project:
-		g.collect(n.Input)
-	case *sql.Union:
-		for _, in := range n.Inputs {
-			g.collect(in)
-		}
+	}
+	for _, in := range sql.Inputs(n) {
+		g.collect(in)
 	}
 }
 
@@ -158,6 +144,10 @@ func (g *graph) build(n sql.Node) (*flow, error) {
 		return f, nil
 	case *sql.Lookup:
 		return g.buildLookup(n)
+	case *sql.Group:
+		return g.buildGroup(n)
+	case *sql.Rank:
+		return g.buildRank(n)
 	}
 	return nil, fmt.Errorf("a %T inside a query is not run", n)
 }
@@ -278,8 +268,13 @@ func (g *graph) keeps(tasks []*task, name, what string, held ...[]schema.Field) 
 
 // connect sends a flow's rows to the tasks of a stage, by key or in turn.
 func (g *graph) connect(f *flow, to []*task, port int, keys []*expr.Node) error {
+	return g.exchange(f, to, port, keys, false)
+}
+
+// exchange is connect; whole: rows whose key has a NULL belong together like any others.
+func (g *graph) exchange(f *flow, to []*task, port int, keys []*expr.Node, whole bool) error {
 	return f.from(func(int) (outlet, error) {
-		x := &exchange{to: to, port: port, fail: g.failures(f.origin)}
+		x := &exchange{to: to, port: port, fail: g.failures(f.origin), whole: whole}
 		for _, t := range to {
 			x.sender = t.addSender(port)
 		}
@@ -367,6 +362,85 @@ func leftOnly(output []int, width int) []int {
 		if c >= width {
 			out[i] = -1
 		}
+	}
+	return out
+}
+
+func (g *graph) buildGroup(n *sql.Group) (*flow, error) {
+	keys := identity(n.Keys)
+	f, tasks, err := g.byGroup(n, keys, n.Time, func(o origin) (operator, error) { return newGroup(n, g.failures(g.originOf(n.Of, o)), g.aside), nil })
+	if err != nil {
+		return nil, err
+	}
+	for i := n.Keys; i < len(n.Fields()); i++ {
+		keys = append(keys, -1)
+	}
+	out := &flow{origin: g.originOf(n.Of, f.origin).through(keys), width: len(keys)}
+	out.fromTasks(tasks)
+	return out, nil
+}
+
+func (g *graph) buildRank(n *sql.Rank) (*flow, error) {
+	f, tasks, err := g.byGroup(n, n.Keys, n.Time, func(o origin) (operator, error) { return newRank(n, g.aside, g.originOf(n.Of, o)), nil })
+	if err != nil {
+		return nil, err
+	}
+	out := &flow{origin: f.origin.through(append(identity(n.Carry), -1)), width: n.Carry + 1}
+	out.fromTasks(tasks)
+	return out, nil
+}
+
+// originOf is the origin of rows whose groups are of a stream other than the first.
+func (g *graph) originOf(of *sql.Origin, first origin) origin {
+	if of == nil {
+		return first
+	}
+	st := g.streams[of.Stream]
+	o := origin{stream: st, columns: make([]int, len(st.in.Source.Fields()))}
+	for i := range o.columns {
+		o.columns[i] = -1
+	}
+	for c, at := range of.Columns {
+		if source := st.in.Columns[c]; source >= 0 {
+			o.columns[source] = at
+		}
+	}
+	return o
+}
+
+// byGroup sends a node's rows to a stage by some of their columns.
+func (g *graph) byGroup(n sql.Node, columns []int, time int, op func(origin) (operator, error)) (*flow, []*task, error) {
+	input := sql.Inputs(n)[0]
+	f, err := g.build(input)
+	if err != nil {
+		return nil, nil, err
+	}
+	tasks, err := g.stage(func() (operator, error) { return op(f.origin) })
+	if err != nil {
+		return nil, nil, err
+	}
+	g.groups++
+	g.keeps(tasks, fmt.Sprintf("group %d", g.groups), sql.Shape(n), heldBy(input.Fields(), time))
+	if f.heavy && f.tasks == nil && g.shards > 1 {
+		if f, err = g.spread(f); err != nil {
+			return nil, nil, err
+		}
+	}
+	fields := input.Fields()
+	keys := make([]*expr.Node, len(columns))
+	for i, c := range columns {
+		keys[i] = expr.Column(c, fields[c].Name, fields[c].Type)
+	}
+	if len(keys) == 0 { // all rows are one group's
+		keys = []*expr.Node{expr.Literal(int64(0), schema.Type{Kind: schema.BigInt})}
+	}
+	return f, tasks, g.exchange(f, tasks, 0, keys, true)
+}
+
+func identity(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
 	}
 	return out
 }

@@ -15,13 +15,15 @@ import (
 //
 // Either side's rows are held until the other side's watermark says that no partner can come any more. A pair
 // leaves as soon as both rows are there (neither can change: late rows and duplicates were taken out before); a
-// left row without a partner leaves when its window closes. Rows that leave have the left row's time.
+// row without a partner leaves, where its side is kept, when its window closes. A semi join's left row leaves with
+// its first partner. Rows that leave have the left row's time, those of the right alone the right row's.
 type join struct {
 	node  *sql.Join
 	sides [2]*state.Store // left, right
+	keeps [2]bool         // whether a side's unmatched rows leave
 	w     [2]int64
-	// swept is the time before which all left rows are decided and unmatched ones have left.
-	swept int64
+	// swept is, by side, the time before which all rows are decided and unmatched ones have left.
+	swept [2]int64
 	step  int64 // how far swept lags behind what it could be, to save passes over a bucket
 	split int   // how many columns the left has
 	on    *residual
@@ -80,7 +82,8 @@ func newJoin(node *sql.Join, fail failures, aside *sides, froms [2]origin) (*joi
 	width := max((node.Hi-node.Lo)/2, 1_000_000)
 	j := &join{
 		node: node, split: len(lf), fail: fail, froms: froms, aside: aside, step: width / 16,
-		w: [2]int64{NoTime, NoTime}, swept: NoTime,
+		keeps: [2]bool{node.Kind.KeepsLeft(), node.Kind.KeepsRight()},
+		w:     [2]int64{NoTime, NoTime}, swept: [2]int64{NoTime, NoTime},
 	}
 	j.sides[0] = state.NewStore(width, arrowTypes(lf), len(node.LeftKeys))
 	j.sides[1] = state.NewStore(width, arrowTypes(rf), len(node.RightKeys))
@@ -126,31 +129,65 @@ func (j *join) process(ctx context.Context, m *message) error {
 	}
 	j.hit = resize(j.hit, m.b.rows())
 	clear(j.hit)
+	if j.node.Kind == sql.Semi || j.node.Kind == sql.Anti {
+		j.single(side, first)
+	}
 	for i, r := range j.found {
 		j.hit[r] = true
 		j.entries[i].Mark()
 	}
 	// A row that no partner can reach any more is decided here and not held.
-	closed := shift(j.w[1], -j.node.Hi)
-	if side == 1 {
-		closed = shift(j.w[0], j.node.Lo)
-	}
-	outer := side == 0 && j.node.Kind == sql.Left
+	closed := j.closed(side)
 	j.keep = j.keep[:0]
 	for _, r := range m.rows {
 		if m.b.times[r] >= closed {
 			j.keep = append(j.keep, r)
-		} else if outer && !j.hit[r] {
-			j.pair(state.Ref{Segment: seg, Row: uint32(r)}, state.Ref{Segment: state.NoSegment}, m.b.times[r])
+		} else if j.keeps[side] && !j.hit[r] {
+			j.alone(side, state.Ref{Segment: seg, Row: uint32(r)}, m.b.times[r])
 		}
 	}
-	if outer {
+	if j.keeps[side] {
 		for _, r := range m.nulls {
-			j.pair(state.Ref{Segment: seg, Row: uint32(r)}, state.Ref{Segment: state.NoSegment}, m.b.times[r])
+			j.alone(side, state.Ref{Segment: seg, Row: uint32(r)}, m.b.times[r])
 		}
 	}
 	own.Insert(seg, j.keep, m.hashes, j.hit)
 	return nil
+}
+
+// single leaves, of the pairs from first on, what leaves a semi join: each left row's first. Of an anti join none does.
+func (j *join) single(side, first int) {
+	next := first
+	for i, r := range j.found {
+		had := side == 0 && j.hit[r] || side == 1 && j.entries[i].Marked()
+		j.hit[r] = true
+		j.entries[i].Mark()
+		if had {
+			continue
+		}
+		if j.node.Kind == sql.Semi {
+			j.left[next], j.right[next], j.times[next] = j.left[first+i], j.right[first+i], j.times[first+i]
+			next++
+		}
+	}
+	j.left, j.right, j.times = j.left[:next], j.right[:next], j.times[:next]
+}
+
+// closed is the time before which a side's rows can get no partner from the rows still to come.
+func (j *join) closed(side int) int64 {
+	if side == 0 {
+		return shift(j.w[1], -j.node.Hi)
+	}
+	return shift(j.w[0], j.node.Lo)
+}
+
+// alone lets a row leave without a partner.
+func (j *join) alone(side int, r state.Ref, t int64) {
+	if side == 0 {
+		j.pair(r, state.Ref{Segment: state.NoSegment}, t)
+	} else {
+		j.pair(state.Ref{Segment: state.NoSegment}, r, t)
+	}
 }
 
 func (j *join) pair(left, right state.Ref, t int64) {
@@ -215,22 +252,21 @@ func (j *join) advance(port int, w int64) { j.w[port] = max(j.w[port], w) }
 
 // settle decides what the watermarks allow. Unless all is asked for, small progress is left for later.
 func (j *join) settle(ctx context.Context, all bool, out emit) error {
-	closed := shift(j.w[1], -j.node.Hi)
-	if closed > j.swept && (all || j.swept == NoTime || closed == EndOfTime || closed-j.swept >= j.step) {
-		if j.node.Kind == sql.Left {
-			j.sides[0].Sweep(closed, func(e state.Entry) {
-				j.pair(e.Ref(), state.Ref{Segment: state.NoSegment}, e.Time())
-			})
+	for side, store := range j.sides {
+		closed, swept := j.closed(side), j.swept[side]
+		if closed > swept && (all || swept == NoTime || closed == EndOfTime || closed-swept >= j.step) {
+			if j.keeps[side] {
+				store.Sweep(closed, func(e state.Entry) { j.alone(side, e.Ref(), e.Time()) })
+			}
+			j.swept[side] = closed
 		}
-		j.swept = closed
 	}
-	gone := shift(j.w[0], j.node.Lo)
-	if j.sides[0].Expires(j.swept) || j.sides[1].Expires(gone) {
+	if j.sides[0].Expires(j.swept[0]) || j.sides[1].Expires(j.swept[1]) {
 		if err := j.flush(ctx, out); err != nil {
 			return err
 		}
-		j.sides[0].Expire(j.swept)
-		j.sides[1].Expire(gone)
+		j.sides[0].Expire(j.swept[0])
+		j.sides[1].Expire(j.swept[1])
 	}
 	return nil
 }
@@ -264,16 +300,18 @@ func (j *join) flush(ctx context.Context, out emit) error {
 }
 
 // watermark is the time that no row still to leave is earlier than; right after flush.
-func (j *join) watermark() int64 { return min(j.w[0], j.swept) }
+func (j *join) watermark() int64 {
+	w := min(j.w[0], j.swept[0])
+	if j.keeps[1] { // rows of the right alone: those that are held, and those that will be decided as they come
+		w = min(w, j.w[1], j.swept[1])
+	}
+	return w
+}
 
 // end sets aside the rows that have no partner yet and could still get one.
 func (j *join) end(ctx context.Context) error {
-	live := [2]int64{j.swept, shift(j.w[0], j.node.Lo)}
 	for side, store := range j.sides {
-		until := shift(j.w[1], -j.node.Hi)
-		if side == 1 {
-			until = live[1]
-		}
+		until := j.closed(side)
 		var refs []state.Ref
 		store.Sweep(EndOfTime, func(e state.Entry) {
 			if e.Time() >= until {
@@ -289,9 +327,11 @@ func (j *join) end(ctx context.Context) error {
 
 func (j *join) stores() []*state.Store { return j.sides[:] }
 
-func (j *join) clocks() []int64 { return []int64{j.w[0], j.w[1], j.swept} }
+func (j *join) clocks() []int64 { return []int64{j.w[0], j.w[1], j.swept[0], j.swept[1]} }
 
-func (j *join) restore(clocks []int64) { j.w, j.swept = [2]int64{clocks[0], clocks[1]}, clocks[2] }
+func (j *join) restore(clocks []int64) {
+	j.w, j.swept = [2]int64(clocks[:2]), [2]int64(clocks[2:])
+}
 
 // plainKeys are the columns that keys are, -1 for a key that is computed.
 func plainKeys(keys []*expr.Node) []int {

@@ -223,6 +223,7 @@ type outlet interface {
 type exchange struct {
 	steps  []step
 	keys   *expr.Program
+	whole  bool // rows whose key has a NULL belong together like any others
 	fail   failures
 	to     []*task
 	port   int
@@ -250,7 +251,12 @@ func (x *exchange) send(ctx context.Context, b *batch) error {
 	m := message{b: b, keys: state.Views(keys), views: state.Views(b.cols), watermark: NoTime}
 	m.bytes = batchBytes(b, m.views, keys) / int64(len(x.to))
 	m.hashes = make([]uint64, b.rows())
-	null := state.Hash(m.keys, b.rows(), m.hashes)
+	var null []bool
+	if x.whole {
+		state.HashAll(m.keys, b.rows(), m.hashes)
+	} else {
+		null = state.Hash(m.keys, b.rows(), m.hashes)
+	}
 	rows, nulls := split(m.hashes, null, drop, len(x.to))
 	for i := range x.to {
 		if len(rows[i]) == 0 && len(nulls[i]) == 0 {

@@ -191,7 +191,7 @@ func (c *checker) relations(ctx context.Context, f Finder) bool {
 			complete = false
 			continue
 		}
-		c.out.Catalog.Streams[s.Name] = sql.Relation{Fields: fields, Time: s.Time}
+		c.out.Catalog.Streams[s.Name] = sql.Relation{Fields: fields, Time: s.Time, ID: s.ID}
 	}
 	for i, t := range p.Tables {
 		fields := c.table(t, tables[i])

@@ -2,15 +2,28 @@ package sql
 
 import "github.com/lockstep-data/lockstep/schema"
 
-// query is the text as it was written: one SELECT, or several under UNION ALL.
-type query struct{ Selects []*selectStmt }
+// query is the text as it was written: one SELECT, or several under UNION ALL, and what WITH names before them.
+type query struct {
+	With    []*cte
+	Selects []*selectStmt
+}
+
+// cte is name AS (SELECT ..) in WITH.
+type cte struct {
+	Pos
+	Name string
+	Sub  *selectStmt
+}
 
 type selectStmt struct {
 	Pos
-	Items []item
-	From  *tableRef
-	Joins []*joinClause
-	Where expression
+	Items   []item
+	From    *tableRef
+	Joins   []*joinClause
+	Where   expression
+	GroupBy []expression
+	// Having and Qualify are nil where they are not written.
+	Having, Qualify expression
 }
 
 // item is one entry of the select list.
@@ -25,9 +38,23 @@ type item struct {
 
 type tableRef struct {
 	Pos
+	// Name is "" for a subquery and for a window table function.
 	Name, Alias string
 	// AsOf is the time of FOR SYSTEM_TIME AS OF.
-	AsOf expression
+	AsOf   expression
+	Sub    *selectStmt
+	Window *windowRef
+}
+
+// windowRef is TUMBLE, HOP or SESSION over Data: a stream, a name of WITH or a subquery.
+type windowRef struct {
+	Pos
+	Kind      string
+	Data      *tableRef
+	Partition []expression
+	Time      columnRef
+	// Args are the lengths: size and offset; slide, size and offset; gap.
+	Args []expression
 }
 
 type joinClause struct {
@@ -123,11 +150,28 @@ type (
 		To  schema.Type
 	}
 	// call is a function; Unit is that of EXTRACT, FLOOR, CEIL, TIMESTAMPADD and TIMESTAMPDIFF, or the side of
-	// TRIM.
+	// TRIM. The rest is of aggregates: COUNT(*), DISTINCT, IGNORE or RESPECT NULLS, FILTER (WHERE ..); and of
+	// window functions: OVER (..).
 	call struct {
 		Pos
-		Name, Unit string
-		Args       []expression
+		Name, Unit     string
+		Args           []expression
+		Star, Distinct bool
+		Nulls          string
+		Filter         expression
+		Over           *overClause
+	}
+	// overClause is OVER (PARTITION BY .. ORDER BY ..).
+	overClause struct {
+		Pos
+		Partition []expression
+		Order     []orderItem
+	}
+	// orderItem is an expression with ASC or DESC; Nulls is "FIRST", "LAST" or "".
+	orderItem struct {
+		X     expression
+		Desc  bool
+		Nulls string
 	}
 	jsonValue struct {
 		Pos
@@ -149,6 +193,12 @@ type (
 	elementOf struct {
 		Pos
 		X, Index expression
+	}
+	// exists is [NOT] EXISTS (Sub). X is, for X IN (SELECT ..), what is to equal the column of Sub.
+	exists struct {
+		Pos
+		X   expression
+		Sub *selectStmt
 	}
 	// refused stands for what was reported already.
 	refused struct{ Pos }

@@ -17,11 +17,18 @@ type source struct {
 	table  bool
 	rel    Relation
 	absent bool // its name was not found, which has been reported
+	// nullable says that a join before this point may have filled its columns with NULLs.
+	nullable bool
+	// inner is the stream of an EXISTS; hidden says that its subquery was read, and nothing else may name it.
+	inner, hidden bool
 	// base is the position of its first column among the columns of all sources, in which expressions are bound
 	// until the plan is built.
 	base int
 	// lo and hi bound a stream's event time against the first stream's, in microseconds.
 	lo, hi int64
+	// sub is the subquery that it is; window the window table function around it.
+	sub    *branch
+	window *boundWindow
 	// time is the position of a stream's event-time column among all columns, or -1.
 	time int
 }
@@ -35,9 +42,12 @@ type binder struct {
 	visible int
 	// bare hides the aliases, for conditions over a result.
 	bare bool
-	// later are the names that the select list gives, which WHERE does not see.
-	later    map[string]bool
-	problems []Problem
+	// later are the names that the select list gives, which clause does not see.
+	later  map[string]bool
+	clause string
+	// aggregate and number, when not nil, take the calls of aggregates and of window functions.
+	aggregate, number func(call) *expr.Node
+	problems          []Problem
 }
 
 func (b *binder) problem(at Pos, message, hint string) {
@@ -142,6 +152,8 @@ func (b *binder) expr(x expression) *expr.Node {
 		if n := b.expr(e.X); n != nil {
 			return b.field(e.Pos, n, e.Name)
 		}
+	case exists:
+		b.problem(e.Pos, "EXISTS inside another expression is not run", "write it as a condition of WHERE by itself: WHERE a AND [NOT] EXISTS (SELECT ..)")
 	case elementOf:
 		if a := b.all(e.X, e.Index); a != nil {
 			return made(expr.ElementOf(a[0], a[1]))
@@ -220,6 +232,9 @@ func (b *binder) binary(e binary) *expr.Node {
 
 // flatten lists the operands of a chain of one operator, from the left.
 func flatten(op string, x expression) []expression {
+	if x == nil {
+		return nil
+	}
 	var out []expression
 	for {
 		e, ok := x.(binary)
@@ -284,6 +299,20 @@ func (b *binder) caseExpr(e caseExpr) *expr.Node {
 }
 
 func (b *binder) call(e call) *expr.Node {
+	if e.Over != nil || e.Name == "ROW_NUMBER" {
+		return b.numbering(e)
+	}
+	if runAggregates[e.Name] {
+		if b.aggregate == nil {
+			b.problem(e.Pos, e.Name+" is an aggregate, which cannot stand here", "aggregates stand in the select list and in HAVING, and not inside one another")
+			return nil
+		}
+		return b.aggregate(e)
+	}
+	if known := functionNames(); slices.Contains(known, e.Name) && (e.Star || e.Distinct || e.Nulls != "" || e.Filter != nil) {
+		b.problem(e.Pos, e.Name+" is no aggregate: it takes no *, DISTINCT, IGNORE NULLS or FILTER", "")
+		return nil
+	}
 	// The arguments of a function that does not exist may still have problems of their own.
 	a := b.all(e.Args...)
 	if known := functionNames(); !slices.Contains(known, e.Name) {

@@ -7,14 +7,39 @@ import (
 	"github.com/lockstep-data/lockstep/schema"
 )
 
-// build makes the plan of a branch: filters at the scans where they may be, and from each node only the columns
-// that something above it uses.
-func (br *branch) build() Node {
-	where := br.pushWhere()
-	total := 0
-	for _, s := range br.sources {
-		total += len(s.rel.Fields)
+// build makes the plan of a branch, with the named columns of its result (nil: all): filters at the scans where they
+// may be, and from each node only the columns that something above it uses.
+func (br *branch) build(columns []int) Node {
+	exprs, names := br.exprs, br.names
+	if columns != nil {
+		exprs, names = pickOf(br.exprs, columns), pickOf(br.names, columns)
 	}
+	switch {
+	case br.group != nil:
+		g, p, at := br.groupNode()
+		g.Input = br.below(p)
+		return br.top(g, exprs, names, at)
+	case br.rank != nil:
+		// All columns of the select list decide between rows that are equal, whatever is used of them around it.
+		r, p, at := br.rankNode(append([]*expr.Node{br.having}, br.exprs...))
+		r.Input = br.below(p)
+		return br.top(r, exprs, names, at)
+	}
+	return br.below(&projection{exprs, names})
+}
+
+// top puts HAVING or QUALIFY and the select list on a node whose columns are at the given places.
+func (br *branch) top(n Node, exprs []*expr.Node, names []string, at []int) Node {
+	if br.having != nil {
+		n = &Filter{Input: n, Where: br.having.Remap(at)}
+	}
+	return &Project{Input: n, Exprs: remapAll(exprs, at), Names: names}
+}
+
+// below is the plan up to expressions over the columns of the sources.
+func (br *branch) below(p *projection) Node {
+	where := br.pushWhere()
+	total := br.total
 	need := make([]bool, total)
 	use := func(nodes ...*expr.Node) {
 		for _, n := range nodes {
@@ -23,7 +48,7 @@ func (br *branch) build() Node {
 			}
 		}
 	}
-	use(br.exprs...)
+	use(p.exprs...)
 	use(where)
 
 	// From the top down: what leaves the join of source k, then what it needs itself.
@@ -46,7 +71,7 @@ func (br *branch) build() Node {
 	use(br.filters[root]...)
 	columns := columnsOf(need, 0, len(root.rel.Fields))
 
-	var node Node = br.scan(root, columns)
+	node := br.input(root, columns)
 	for k := 1; k < len(br.sources); k++ {
 		s, j := br.sources[k], br.joins[k-1]
 		left, right := mapping(total, columns), mapping(total, rights[k])
@@ -59,8 +84,8 @@ func (br *branch) build() Node {
 			node = &Lookup{Kind: s.kind, Input: node, Table: s.ref.Name, Alias: s.ref.Alias, Keys: remapAll(j.keys, left),
 				AsOf: remap(j.asOf, left), Columns: local(s, rights[k]), On: remap(conjunction(j.on), both), Output: out, table: fieldsAt(s, rights[k]), key: s.rel.Key}
 		} else {
-			node = &Join{Kind: s.kind, Left: node, Right: br.scan(s, rights[k]), LeftKeys: remapAll(j.left, left), RightKeys: remapAll(j.right, right),
-				Lo: s.lo, Hi: s.hi, On: remap(conjunction(j.on), both), Output: out}
+			node = &Join{Kind: s.kind, Left: node, Right: br.input(s, rights[k]), LeftKeys: remapAll(j.left, left), RightKeys: remapAll(j.right, right),
+				Lo: j.lo, Hi: j.hi, On: remap(conjunction(j.on), both), Output: out}
 		}
 		columns = outputs[k]
 	}
@@ -68,7 +93,7 @@ func (br *branch) build() Node {
 	if where != nil {
 		node = &Filter{Input: node, Where: remap(where, top)}
 	}
-	return &Project{Input: node, Exprs: remapAll(br.exprs, top), Names: br.names}
+	return p.over(node, top)
 }
 
 // pushWhere moves conditions of WHERE to the scans and returns the rest; nil for none. A condition is moved when
@@ -80,7 +105,10 @@ func (br *branch) pushWhere() *expr.Node {
 	for _, n := range br.where {
 		may = may && !n.CanFail()
 		if used := br.usedBy(n); may && len(used) == 1 {
-			if s := br.sources[used[0]]; !s.table && s.kind == Inner {
+			if s := br.sources[used[0]]; !s.table && !s.nullable {
+				if c := n.Args; s.sub != nil && s.sub.rank != nil && len(c) == 2 && c[0].Op == "column" {
+					s.sub.limit(n, c[0].Index, s.sub.exprs[c[0].Index-s.base])
+				}
 				br.filters[s] = append(br.filters[s], n)
 				continue
 			}
@@ -90,8 +118,27 @@ func (br *branch) pushWhere() *expr.Node {
 	return conjunction(rest)
 }
 
+// limit notes that a condition around a subquery wants no number above some.
+func (br *branch) limit(cond *expr.Node, column int, is *expr.Node) {
+	if n := mostOf(cond, column); is.Op == "column" && is.Index == br.total && n > 0 && (br.rank.most == 0 || n < br.rank.most) {
+		br.rank.most = n
+	}
+}
+
+// input is what a source reads, thinned out by the conditions pushed down to it.
+func (br *branch) input(s *source, columns []int) Node {
+	if s.sub == nil {
+		return br.scan(s, columns)
+	}
+	node := s.sub.build(local(s, columns))
+	if f := br.filters[s]; len(f) > 0 {
+		node = &Filter{Input: node, Where: remap(conjunction(f), mapping(s.base+len(s.rel.Fields), columns))}
+	}
+	return node
+}
+
 func (br *branch) scan(s *source, columns []int) *Scan {
-	return &Scan{Stream: s.ref.Name, Alias: s.ref.Alias, Columns: local(s, columns), fields: fieldsAt(s, columns),
+	return &Scan{Stream: s.ref.stream(), Alias: s.ref.Alias, Columns: local(s, columns), fields: fieldsAt(s, columns),
 		Filter: remap(conjunction(br.filters[s]), mapping(s.base+len(s.rel.Fields), columns))}
 }
 
@@ -157,4 +204,31 @@ func conjunction(nodes []*expr.Node) *expr.Node {
 		n, _ = expr.Call("AND", conjunction(nodes[:half]), conjunction(nodes[half:]))
 	}
 	return n
+}
+
+// stream is the name of the stream that is read, also through a window table function.
+func (t *tableRef) stream() string {
+	if t.Window != nil {
+		return t.Window.Data.Name
+	}
+	return t.Name
+}
+
+func pickOf[T any](all []T, which []int) []T {
+	out := make([]T, len(which))
+	for i, w := range which {
+		out[i] = all[w]
+	}
+	return out
+}
+
+// shown is what messages call a source.
+func (t *tableRef) shown() string {
+	switch {
+	case t.Name != "":
+		return t.Name
+	case t.Alias != "":
+		return t.Alias
+	}
+	return "of the subquery"
 }

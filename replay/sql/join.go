@@ -23,12 +23,20 @@ func (br *branch) join(k int, j *joinClause) *boundJoin {
 	out := &boundJoin{}
 	if s.table {
 		br.asOf(k, j, out)
+		if j.Kind.KeepsRight() {
+			br.problem(j.Pos, fmt.Sprintf("%s JOIN of the table %s is not run: a table's rows have no event time", strings.ToUpper(kindText(j.Kind)), s.ref.shown()), "write LEFT JOIN, or JOIN")
+		}
 	} else if j.Table.AsOf != nil {
 		br.problem(j.Table.AsOf.at(), "FOR SYSTEM_TIME AS OF on a stream", "it picks the version of a table's row; two streams are joined within a band of time")
 	}
 	var parts []conjunct
 	ok := true
 	for _, x := range flatten("AND", j.On) {
+		if e, _ := existsIn(x); e != nil {
+			br.problem(e.Pos, "EXISTS in ON is not run", "write it in WHERE")
+			ok = false
+			continue
+		}
 		c := conjunct{x: x, node: br.condition(x, "ON")}
 		if c.node == nil {
 			ok = false
@@ -45,7 +53,73 @@ func (br *branch) join(k int, j *joinClause) *boundJoin {
 	} else {
 		br.streamJoin(k, j, parts, ok, out)
 	}
+	out.lo, out.hi = s.lo, s.hi
+	if j.Kind.KeepsRight() {
+		for _, o := range br.sources[:k] {
+			o.nullable = true
+		}
+		// A row of the right alone has the right's event time.
+		s.lo, s.hi = min(s.lo, 0), max(s.hi, 0)
+	}
+	s.nullable = j.Kind == Left || j.Kind == Full
 	return out
+}
+
+// exists binds [NOT] EXISTS as one more join, whose stream nothing else may name.
+func (br *branch) exists(e *exists, not bool) {
+	kind := Semi
+	if not {
+		kind = Anti
+	}
+	sub := e.Sub
+	j := &joinClause{Pos: e.Pos, Kind: kind, Table: sub.From, On: sub.Where}
+	switch {
+	case len(sub.GroupBy) > 0 || sub.Having != nil || sub.Qualify != nil:
+		br.problem(sub.Pos, "GROUP BY, HAVING and QUALIFY inside EXISTS are not run", "write them in a subquery: EXISTS (SELECT 1 FROM (SELECT ..) x WHERE ..)")
+		return
+	case len(sub.Joins) > 0:
+		br.problem(sub.Joins[0].Pos, "a join inside EXISTS is not run", "write one EXISTS for each stream")
+		return
+	case e.X != nil && not:
+		br.problem(e.Pos, "NOT IN with a subquery is not run", "write NOT EXISTS (SELECT 1 FROM .. WHERE ..): NOT IN is never TRUE once the subquery has a NULL")
+		return
+	case e.X != nil && (len(sub.Items) != 1 || sub.Items[0].Star):
+		br.problem(e.Pos, "IN takes a subquery of one column", "name the column that is to be equal, or write EXISTS")
+		return
+	}
+	if e.X != nil {
+		on := expression(binary{e.Pos, "=", sub.Items[0].X, e.X})
+		if j.On != nil {
+			on = binary{e.Pos, "AND", j.On, on}
+		}
+		j.On = on
+	}
+	later := br.later
+	br.later = nil
+	k := len(br.sources)
+	br.addSource(sub.From, kind)
+	s := br.sources[k]
+	s.inner = true
+	br.visible = k + 1
+	switch {
+	case s.table:
+		br.problem(sub.From.Pos, fmt.Sprintf("EXISTS over the table %s is not run", sub.From.Name), "JOIN the table, or LEFT JOIN it and write WHERE .. IS NULL: it has one row of a key")
+		s.absent = true
+	case j.On == nil:
+		br.problem(e.Pos, "EXISTS without a condition", "write EXISTS (SELECT 1 FROM .. WHERE ..) with an equality and a band of time")
+		s.absent = true
+	}
+	if j.On == nil {
+		j.On = refused{e.Pos}
+	}
+	br.joins = append(br.joins, br.join(k, j))
+	for _, it := range sub.Items {
+		if !it.Star && e.X == nil {
+			br.expr(it.X)
+		}
+	}
+	s.hidden = true
+	br.later = later
 }
 
 func (b *binder) usedBy(n *expr.Node) []int {
@@ -124,7 +198,7 @@ func (br *branch) lookup(k int, j *joinClause, parts []conjunct, ok bool, out *b
 		}
 	}
 	if ok && len(lack) > 0 {
-		br.problem(j.Pos, fmt.Sprintf("the join with table %s leaves its key %s open", s.ref.Name, joinNames(lack)),
+		br.problem(j.Pos, fmt.Sprintf("the join with table %s leaves its key %s open", s.ref.shown(), joinNames(lack)),
 			fmt.Sprintf("a table is looked up by its whole key: ON %s = ..", strings.Join(lack, " = .. AND ")))
 	}
 }
@@ -193,7 +267,7 @@ func (br *branch) streamJoin(k int, j *joinClause, parts []conjunct, ok bool, ou
 				hi = min(hi, plus(b.hi, l.hi))
 			}
 			// Against the first stream the band says it all; against another it is wider than the condition.
-			whole = whole && b.left == 0
+			whole = whole && b.left == 0 && !br.sources[0].nullable
 		}
 		if len(bounds) > 0 {
 			if e, is := c.x.(binary); is && e.Op == "=" {
@@ -231,11 +305,17 @@ func (br *branch) streamJoin(k int, j *joinClause, parts []conjunct, ok bool, ou
 
 func (br *branch) checkStreamJoin(k int, j *joinClause, lo, hi int64, keyed bool) {
 	s, root := br.sources[k], br.sources[0]
+	for _, side := range []*source{root, s} {
+		if side.time < 0 {
+			br.problem(side.ref.Pos, "this subquery is joined, and does not select the event time of its rows", "add the event time of its first stream, or window_time, to its select list")
+			return
+		}
+	}
 	if !keyed {
-		br.problem(j.Pos, fmt.Sprintf("the join with stream %s has no equality between the two sides", s.ref.Name),
+		br.problem(j.Pos, fmt.Sprintf("the join with stream %s has no equality between the two sides", s.ref.shown()),
 			fmt.Sprintf("write ON %s.id = %s.id, with the columns that must be equal (IS NOT DISTINCT FROM does not count: NULL equals nothing)", s.ref.Alias, root.ref.Alias))
 	}
-	time := s.ref.Alias + "." + s.rel.Time
+	time := s.timeName()
 	open := ""
 	switch {
 	case lo == math.MinInt64 && hi == math.MaxInt64:
@@ -246,13 +326,13 @@ func (br *branch) checkStreamJoin(k int, j *joinClause, lo, hi int64, keyed bool
 		open = "nothing says how late " + time + " may be"
 	}
 	if open != "" {
-		br.problem(j.Pos, fmt.Sprintf("unbounded stream join with %s: %s", s.ref.Name, open),
+		br.problem(j.Pos, fmt.Sprintf("unbounded stream join with %s: %s", s.ref.shown(), open),
 			hintBand(root, s)+"; only event times count, with constant INTERVALs of days or shorter")
 		s.lo, s.hi = max(lo, -1<<61), min(hi, 1<<61)
 		return
 	}
 	if lo > hi {
-		br.warn(j.Pos, fmt.Sprintf("the band of the join with %s is empty: no pair can match", s.ref.Name), "check which side is subtracted, and the order of BETWEEN")
+		br.warn(j.Pos, fmt.Sprintf("the band of the join with %s is empty: no pair can match", s.ref.shown()), "check which side is subtracted, and the order of BETWEEN")
 	}
 }
 
@@ -308,15 +388,15 @@ func (br *branch) key(at Pos, n *expr.Node) *expr.Node {
 	return made(expr.Case([]*expr.Node{same}, []*expr.Node{sum}, nil))
 }
 
-// push gives a condition of ON to the scan whose columns alone it names, if that changes no answer: a right
-// side may always be thinned out, a left side only when unmatched rows are not kept.
+// push gives a condition of ON to the scan whose columns alone it names, if that changes no answer: a side may be
+// thinned out when its unmatched rows are not kept, and no join before has filled it with NULLs.
 func (br *branch) push(k int, c conjunct, kind JoinKind) bool {
 	if len(c.used) != 1 {
 		return false
 	}
 	u := c.used[0]
 	s := br.sources[u]
-	if s.table || u != k && (kind == Left || s.kind == Left) {
+	if s.table || u == k && kind.KeepsRight() || u != k && (kind.KeepsLeft() || s.nullable) {
 		return false
 	}
 	br.filters[s] = append(br.filters[s], c.node)

@@ -212,7 +212,7 @@ func (l *lexer) token() {
 		l.skip(1)
 		if !strings.ContainsRune("+-*/%=<>(),.;[]", r) {
 			l.problem(start, fmt.Sprintf("unexpected character %q", r), unexpectedHint(r))
-			for l.peek(0) == r { // one problem for many
+			for l.i < len(l.src) && l.peek(0) == r { // one problem for many
 				l.skip(1)
 			}
 			return

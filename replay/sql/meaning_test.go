@@ -95,21 +95,28 @@ func pairs(t *testing.T, l, r rows) (li, ri []int, cols []arrow.Array) {
 	return li, ri, append(l.take(t, li), r.take(t, ri)...)
 }
 
-// joined keeps the pairs that match, and the left rows that none did under a left join.
+// joined keeps the pairs that match, and the rows of a side that none did where the join keeps them.
 func joined(t *testing.T, kind JoinKind, l, r rows, match func(pair, li, ri int) bool) rows {
 	li, ri, _ := pairs(t, l, r)
 	var outL, outR []int
 	var times []int64
-	hit := make([]bool, l.n)
+	hit, met := make([]bool, l.n), make([]bool, r.n)
 	for p := range li {
 		if match(p, li[p], ri[p]) {
-			outL, outR, times = append(outL, li[p]), append(outR, ri[p]), append(times, l.times[li[p]])
-			hit[li[p]] = true
+			if kind != Anti && (kind != Semi || !hit[li[p]]) {
+				outL, outR, times = append(outL, li[p]), append(outR, ri[p]), append(times, l.times[li[p]])
+			}
+			hit[li[p]], met[ri[p]] = true, true
 		}
 	}
 	for i, h := range hit {
-		if kind == Left && !h {
+		if (kind == Left || kind == Full || kind == Anti) && !h {
 			outL, outR, times = append(outL, i), append(outR, -1), append(times, l.times[i])
+		}
+	}
+	for i, h := range met {
+		if (kind == Right || kind == Full) && !h {
+			outL, outR, times = append(outL, -1), append(outR, i), append(times, r.times[i])
 		}
 	}
 	return rows{append(l.take(t, outL), r.take(t, outR)...), len(outL), times}
@@ -210,7 +217,7 @@ func literally(t *testing.T, text string, data map[string]rows, cat Catalog) row
 	t.Helper()
 	q, _, _ := parse(text)
 	s := q.Selects[0]
-	br := bindSelect(s, cat, true)
+	br := bindSelect(s, newScope(cat, nil), true)
 	cur := data[s.From.Name]
 	for k, j := range s.Joins {
 		r := data[j.Table.Name]
@@ -222,8 +229,26 @@ func literally(t *testing.T, text string, data map[string]rows, cat Catalog) row
 			return func(p, _, _ int) bool { return hit(p) }
 		}())
 	}
-	if s.Where != nil {
-		cur = cur.where(t, selected(t, br.condition(s.Where, "WHERE"), cur.cols, cur.n))
+	k := len(s.Joins)
+	for _, x := range flatten("AND", s.Where) {
+		e, not := existsIn(x)
+		if e == nil {
+			br.visible = len(s.Joins) + 1
+			cur = cur.where(t, selected(t, br.condition(x, "WHERE"), cur.cols[:br.sources[br.visible-1].base+len(meaningFields)], cur.n))
+			continue
+		}
+		k++
+		r := data[e.Sub.From.Name]
+		br.visible, br.sources[k].hidden = k+1, false
+		on := br.condition(e.Sub.Where, "WHERE")
+		br.sources[k].hidden = true
+		_, _, cols := pairs(t, cur, r)
+		hit := selected(t, on, cols, cur.n*r.n)
+		kind := Semi
+		if not {
+			kind = Anti
+		}
+		cur = joined(t, kind, cur, r, func(p, _, _ int) bool { return hit(p) })
 	}
 	out := rows{n: cur.n, times: cur.times}
 	for _, e := range br.exprs {
@@ -320,6 +345,7 @@ func TestPlanMeansTheQuery(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	one := func(list []string) string { return list[r.IntN(len(list))] }
 	kind := func() string { return one([]string{" LEFT", " INNER", " LEFT OUTER", ""}) }
+	kinds := func() string { return one([]string{" LEFT", " INNER", " RIGHT", " FULL OUTER", ""}) }
 	cat, matched := meaningCatalog(), 0
 	for range cases {
 		on := []string{one(meaningParts.equal), one(meaningParts.low), one(meaningParts.high)}
@@ -328,10 +354,10 @@ func TestPlanMeansTheQuery(t *testing.T) {
 		}
 		r.Shuffle(len(on), func(i, j int) { on[i], on[j] = on[j], on[i] })
 		query := "SELECT a.id AS a, b.id AS b"
-		from := " FROM a" + kind() + " JOIN b ON " + strings.Join(on, " AND ")
+		from := " FROM a" + kinds() + " JOIN b ON " + strings.Join(on, " AND ")
 		third := func() {
 			query += ", c.id AS c, c.n"
-			from += kind() + " JOIN c ON c.l = a.i AND " + one(meaningParts.third)
+			from += kinds() + " JOIN c ON c.l = a.i AND " + one(meaningParts.third)
 		}
 		if r.IntN(3) == 0 {
 			third()
@@ -348,10 +374,15 @@ func TestPlanMeansTheQuery(t *testing.T) {
 		}
 		query += from
 		if r.IntN(2) == 0 {
-			query += " WHERE " + one(meaningParts.where)
+			conds := []string{one(meaningParts.where)}
 			for r.IntN(2) == 0 {
-				query += " AND " + one(meaningParts.where)
+				conds = append(conds, one(meaningParts.where))
 			}
+			for r.IntN(3) == 0 {
+				conds = append(conds, one([]string{"", "NOT "})+"EXISTS (SELECT 1 FROM c AS e"+fmt.Sprint(len(conds))+" WHERE e"+fmt.Sprint(len(conds))+".l = a.i AND "+
+					strings.ReplaceAll(one(meaningParts.third), "c.", "e"+fmt.Sprint(len(conds))+".")+")")
+			}
+			query += " WHERE " + strings.Join(conds, " AND ")
 		}
 		data := map[string]rows{"a": randomRows(r, 9, 6, -1), "b": randomRows(r, 9, 6, -1), "c": randomRows(r, 5, 7, -1), "k": randomRows(r, 4, 6, 0), "m": randomRows(r, 4, 6, 4)}
 		p, problems := Compile(query, cat)

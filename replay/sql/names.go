@@ -12,7 +12,7 @@ import (
 // column resolves a.b.c: an alias, a column and fields, or a column and fields.
 func (b *binder) column(e columnRef) *expr.Node {
 	parts := e.Parts
-	sources := b.sources[:b.visible]
+	sources := b.named()
 	if len(parts) > 1 && !b.bare {
 		for _, s := range sources {
 			if s.ref.Alias != parts[0] {
@@ -62,7 +62,7 @@ func (b *binder) unknown(e columnRef, sources []*source) {
 	first := e.Parts[0]
 	if len(e.Parts) > 1 {
 		for _, s := range b.sources[b.visible:] {
-			if s.ref.Alias == first {
+			if s.ref.Alias == first && !s.hidden && !s.inner {
 				b.problem(e.Pos, first+" is joined only later", "an ON may use what stands before it; move the condition or the join")
 				return
 			}
@@ -80,7 +80,7 @@ func (b *binder) unknown(e columnRef, sources []*source) {
 		}
 	}
 	if b.later[first] {
-		b.problem(e.Pos, fmt.Sprintf("%s is a name of the select list, which WHERE does not see", first), "write the expression itself, or use the `where:` of an output")
+		b.problem(e.Pos, fmt.Sprintf("%s is a name of the select list, which %s does not see", first, b.clause), "write the expression itself, or use the `where:` of an output")
 		return
 	}
 	message, hint := missing(fmt.Sprintf("no column %s", first), first, columns)
@@ -108,9 +108,20 @@ func missing(message, name string, names []string) (string, string) {
 	return message, "there are " + joinNames(names)
 }
 
-func (b *binder) owners(column string) []*source {
+// named are the sources that an expression may name now.
+func (b *binder) named() []*source {
 	var out []*source
 	for _, s := range b.sources[:b.visible] {
+		if !s.hidden {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (b *binder) owners(column string) []*source {
+	var out []*source
+	for _, s := range b.named() {
 		if fieldIndex(s.rel.Fields, column) >= 0 {
 			out = append(out, s)
 		}
@@ -120,7 +131,7 @@ func (b *binder) owners(column string) []*source {
 
 func (b *binder) columnOf(s *source, i int) *expr.Node {
 	name, t := s.rel.Fields[i].Name, s.rel.Fields[i].Type
-	if !b.bare {
+	if !b.bare && s.ref.Alias != "" {
 		name = s.ref.Alias + "." + name
 	}
 	t.Epoch = "" // how it was read does not concern what is made of it

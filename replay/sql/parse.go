@@ -29,6 +29,7 @@ func parse(text string) (q *query, whole bool, problems []Problem) {
 		return q, false, p.problems
 	}
 	p.attempt(func() {
+		p.with(q)
 		q.Selects = p.union()
 		p.acceptOp(";")
 		if t := p.peek(); t.kind != tokEnd {
@@ -274,7 +275,7 @@ func (p *parser) selectStmt() *selectStmt {
 	case "SELECT":
 		p.next()
 	case "WITH":
-		p.fail(t.pos, "WITH (a common table expression) is not run yet", "write the join in one SELECT, or make the first part a pipeline of its own whose output is the second's stream")
+		p.fail(t.pos, "WITH inside a subquery is not run", "write it once, before the first SELECT")
 	case "INSERT", "CREATE", "SET", "USE", "UPDATE", "DELETE", "MERGE", "EXPLAIN", "ALTER", "DROP":
 		p.fail(t.pos, t.word+" is not part of a query", "begin with SELECT; streams, tables and outputs are declared in the pipeline file")
 	case "VALUES", "TABLE":
@@ -316,8 +317,59 @@ func (p *parser) selectStmt() *selectStmt {
 			p.skipTo(from, "", clauseStart)
 		}
 	}
+	p.groups(s)
 	p.tail()
 	return s
+}
+
+// groups reads what follows WHERE and is run: GROUP BY, HAVING, QUALIFY.
+func (p *parser) groups(s *selectStmt) {
+	if p.accept("GROUP", "BY") {
+		from := p.i
+		if w := p.peek(); w.word == "CUBE" || w.word == "ROLLUP" || w.word == "GROUPING" {
+			p.fail(w.pos, "GROUP BY "+w.word+" is not run", "write one SELECT for each set of columns, with UNION ALL between")
+		}
+		if !p.attempt(func() { s.GroupBy = p.list() }) {
+			p.skipTo(from, "", clauseStart)
+		}
+	}
+	for _, clause := range []struct {
+		word string
+		to   *expression
+	}{{"HAVING", &s.Having}, {"QUALIFY", &s.Qualify}} {
+		if p.accept(clause.word) {
+			from := p.i
+			if !p.attempt(func() { *clause.to = p.expression() }) {
+				p.skipTo(from, "", clauseStart)
+			}
+		}
+	}
+}
+
+// with reads the names that a query gives to subqueries before its first SELECT.
+func (p *parser) with(q *query) {
+	if !p.accept("WITH") {
+		return
+	}
+	if t := p.peek(); t.word == "RECURSIVE" && p.ahead(1).kind == tokName {
+		p.fail(t.pos, "WITH RECURSIVE is not run: it has no end", "join the stream with itself, as often as needed")
+	}
+	for {
+		t := p.peek()
+		if t.kind != tokQuoted && (t.kind != tokName || reserved[t.word]) {
+			p.unexpected("the name of a subquery")
+		}
+		p.next()
+		if p.peek().isOp("(") {
+			p.fail(p.peek().pos, "a list of column names behind a name of WITH is not run", "name the columns in its select list with AS")
+		}
+		p.expect("AS")
+		p.expectOp("(")
+		q.With = append(q.With, &cte{t.pos, t.text, p.subselect()})
+		if !p.acceptOp(",") {
+			return
+		}
+	}
 }
 
 // item is an entry of the select list.

@@ -78,18 +78,32 @@ func (p *parser) function() expression {
 	case "JSON_VALUE":
 		return p.jsonValue(t)
 	default:
-		if p.peek().word == "DISTINCT" || p.peek().word == "ALL" {
-			p.next()
+		if c.Distinct = p.accept("DISTINCT"); !c.Distinct {
+			p.accept("ALL")
 		}
 		if p.peek().isOp("*") && p.ahead(1).isOp(")") {
 			p.next()
+			c.Star = true
 		} else if !p.peek().isOp(")") {
 			c.Args = []expression{p.expression()}
 			p.arguments(&c)
 		}
 	}
+	p.nulls(&c)
+	if o := p.peek(); p.accept("ORDER", "BY") {
+		p.fail(o.pos, "ORDER BY inside "+c.Name+" is not run", "leave it out: values come in the order of the event time of the stream that they are of")
+	}
 	p.expectOp(")")
-	return p.window(c)
+	p.behind(&c)
+	return c
+}
+
+// nulls reads IGNORE NULLS or RESPECT NULLS.
+func (p *parser) nulls(c *call) {
+	if t := p.peek(); (t.word == "IGNORE" || t.word == "RESPECT") && p.ahead(1).word == "NULLS" {
+		p.i += 2
+		c.Nulls = t.word
+	}
 }
 
 // arguments reads the arguments behind the first.
@@ -125,38 +139,71 @@ func (p *parser) trim(c *call) {
 	c.Args = []expression{first}
 }
 
-// window refuses what makes a function of one over several rows.
-func (p *parser) window(c call) expression {
+// behind reads what may stand behind the closing parenthesis of an aggregate or a window function.
+func (p *parser) behind(c *call) {
 	for {
 		t := p.peek()
 		switch {
-		case t.word == "OVER":
-			p.refuse(c.Pos, c.Name+"(..) OVER (..) is a window function, and those are not run yet", "join the stream with itself or another within a band of time")
-			p.next()
-			if p.peek().isOp("(") {
-				p.skipParens()
-			} else {
-				p.next()
-			}
+		case p.accept("OVER"):
+			c.Over = p.over(t.pos)
 		case t.word == "FILTER" && p.ahead(1).isOp("("):
-			p.refuse(t.pos, "FILTER (WHERE ..) is not run yet", aggregateHint)
-			p.next()
-			p.skipParens()
+			p.i += 2
+			p.expect("WHERE")
+			c.Filter = p.expression()
+			p.expectOp(")")
 		case t.word == "WITHIN" && p.ahead(1).word == "GROUP":
-			p.refuse(t.pos, "WITHIN GROUP is not run yet", aggregateHint)
+			p.refuse(t.pos, "WITHIN GROUP is not run", "leave it out: values come in the order of the event time of the stream that they are of")
 			p.i += 2
 			if p.peek().isOp("(") {
 				p.skipParens()
 			}
 		case (t.word == "IGNORE" || t.word == "RESPECT") && p.ahead(1).word == "NULLS":
-			p.i += 2
+			p.nulls(c)
 		default:
-			return c
-		}
-		if p.peek().word != "OVER" && p.peek().word != "FILTER" && p.peek().word != "WITHIN" {
-			return refused{c.Pos}
+			return
 		}
 	}
+}
+
+func (p *parser) over(at Pos) *overClause {
+	o := &overClause{Pos: at}
+	if !p.peek().isOp("(") {
+		p.fail(p.peek().pos, "OVER with the name of a window is not run", "write OVER (PARTITION BY .. ORDER BY ..)")
+	}
+	p.next()
+	if p.accept("PARTITION", "BY") {
+		o.Partition = p.list()
+	}
+	if p.accept("ORDER", "BY") {
+		for {
+			it := orderItem{X: p.expression()}
+			if it.Desc = p.accept("DESC"); !it.Desc {
+				p.accept("ASC")
+			}
+			if n := p.ahead(1); p.peek().word == "NULLS" && (n.word == "FIRST" || n.word == "LAST") {
+				p.i += 2
+				it.Nulls = n.word
+			}
+			o.Order = append(o.Order, it)
+			if !p.acceptOp(",") {
+				break
+			}
+		}
+	}
+	if t := p.peek(); t.word == "ROWS" || t.word == "RANGE" || t.word == "GROUPS" {
+		p.fail(t.pos, "a frame ("+t.word+" ..) is not run", "ROW_NUMBER() takes none")
+	}
+	p.expectOp(")")
+	return o
+}
+
+// list is expressions between commas.
+func (p *parser) list() []expression {
+	out := []expression{p.expression()}
+	for p.acceptOp(",") {
+		out = append(out, p.expression())
+	}
+	return out
 }
 
 func (p *parser) jsonValue(t token) expression {

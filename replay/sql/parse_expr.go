@@ -132,8 +132,12 @@ func (p *parser) predicate() expression {
 		case p.accept("IN"):
 			p.expectOp("(")
 			if s := p.peek(); s.word == "SELECT" || s.word == "WITH" {
-				p.subquery(w.pos, "IN with a subquery")
-				x = refused{t.pos}
+				if not {
+					p.subquery(w.pos, "NOT IN with a subquery", "write NOT EXISTS (SELECT 1 FROM .. WHERE ..): NOT IN is never TRUE once the subquery has a NULL")
+					x = refused{t.pos}
+					continue
+				}
+				x = exists{t.pos, x, p.subselect()}
 				continue
 			}
 			in := inList{Pos: t.pos, Not: not, X: x}
@@ -164,13 +168,30 @@ func (p *parser) predicate() expression {
 }
 
 // subquery reports a subquery whose opening parenthesis was read, and moves behind it.
-func (p *parser) subquery(at Pos, what string) {
-	p.refuse(at, what+" is not run yet", "join the stream or table, and use its columns")
+func (p *parser) subquery(at Pos, what, hint string) {
+	p.refuse(at, what+" is not run", hint)
 	p.i--
 	for !p.peek().isOp("(") {
 		p.i--
 	}
 	p.skipParens()
+}
+
+// subselect reads the one SELECT of a subquery whose opening parenthesis was read, and the closing one.
+func (p *parser) subselect() *selectStmt {
+	p.nest()
+	defer p.unnest()
+	from := p.i
+	s := p.selectStmt()
+	if t := p.peek(); t.word == "UNION" {
+		p.fail(t.pos, "UNION in a subquery is not run", "write UNION ALL between whole SELECTs")
+	}
+	if s.From == nil {
+		p.i = from
+		p.unexpected("FROM")
+	}
+	p.expectOp(")")
+	return s
 }
 
 func (p *parser) sum() expression { return p.operators(p.product, "+", "-") }
@@ -262,7 +283,7 @@ func (p *parser) parens() expression {
 	from := p.i
 	t := p.next()
 	if w := p.peek(); w.word == "SELECT" || w.word == "WITH" {
-		p.subquery(t.pos, "a subquery")
+		p.subquery(t.pos, "a subquery as a value", "join the stream or table, and use its columns")
 		return refused{t.pos}
 	}
 	x := p.expression()
@@ -316,8 +337,7 @@ func (p *parser) word(t token) expression {
 	case "EXISTS":
 		p.next()
 		if p.acceptOp("(") {
-			p.subquery(t.pos, "EXISTS")
-			return refused{t.pos}
+			return exists{t.pos, nil, p.subselect()}
 		}
 		p.i--
 	}

@@ -10,12 +10,13 @@ func (p *parser) tableRef() *tableRef {
 	r := &tableRef{Pos: t.pos}
 	switch {
 	case t.isOp("("):
-		p.refuse(t.pos, "a subquery in FROM is not run yet", "name a stream; put the condition into WHERE or ON, the expressions into the select list")
-		p.skipParens()
-	case t.word == "TABLE" || windowTables[t.word] && p.ahead(1).isOp("("):
-		p.refuse(t.pos, "window table functions (TUMBLE, HOP, CUMULATE, SESSION) are not run yet", "join two streams within a band of time: ON .. AND r.t BETWEEN l.t AND l.t + INTERVAL '1' HOUR")
 		p.next()
-		p.skipParens()
+		if w := p.peek(); w.word != "SELECT" && w.word != "WITH" {
+			p.fail(w.pos, "parentheses in FROM hold a subquery", "write (SELECT .. FROM ..) AS x; joins need no parentheses")
+		}
+		r.Sub = p.subselect()
+	case t.word == "TABLE" || windowTables[t.word] && p.ahead(1).isOp("("):
+		r.Window = p.windowTable()
 	case t.word == "LATERAL" || t.word == "UNNEST":
 		p.refuse(t.pos, t.word+" is not run yet", "arrays pass through as they are; take elements with array[1]")
 		for p.peek().kind == tokName && !p.peek().isOp("(") {
@@ -58,6 +59,73 @@ func (p *parser) tableRef() *tableRef {
 	return r
 }
 
+// windowTable is TUMBLE, HOP or SESSION, bare or in TABLE(..).
+func (p *parser) windowTable() *windowRef {
+	wrapped := p.accept("TABLE")
+	if wrapped {
+		p.expectOp("(")
+	}
+	t := p.peek()
+	w := &windowRef{Pos: t.pos, Kind: t.word}
+	if t.word == "CUMULATE" {
+		p.fail(t.pos, "CUMULATE is not run", "write TUMBLE with the shortest length, and sum up where the output is read")
+	}
+	if !windowTables[t.word] {
+		p.unexpected("TUMBLE, HOP or SESSION")
+	}
+	p.next()
+	p.expectOp("(")
+	d := p.peek()
+	w.Data = &tableRef{Pos: d.pos}
+	switch table := p.accept("TABLE"); {
+	case p.acceptOp("("):
+		w.Data.Sub = p.subselect()
+	case table && (p.peek().kind == tokQuoted || p.peek().kind == tokName && !reserved[p.peek().word]):
+		w.Data.Name = p.next().text
+		w.Data.Alias = w.Data.Name
+	case d.word == "DATA":
+		p.fail(d.pos, "arguments by name are not run", "write "+windowForm(w.Kind))
+	default:
+		p.fail(p.peek().pos, fmt.Sprintf("expected TABLE and a stream, found %s", p.peek()), "write "+windowForm(w.Kind))
+	}
+	if part := p.peek(); p.accept("PARTITION", "BY") {
+		if w.Kind != "SESSION" {
+			p.refuse(part.pos, "PARTITION BY is for SESSION alone", "name the columns in GROUP BY")
+		}
+		if p.acceptOp("(") {
+			w.Partition = p.list()
+			p.expectOp(")")
+		} else {
+			w.Partition = []expression{p.expression()}
+		}
+	}
+	p.expectOp(",")
+	p.expect("DESCRIPTOR")
+	p.expectOp("(")
+	c := p.peek()
+	w.Time = columnRef{c.pos, []string{p.fieldName()}}
+	p.expectOp(")")
+	for p.acceptOp(",") {
+		w.Args = append(w.Args, p.expression())
+	}
+	p.expectOp(")")
+	if wrapped {
+		p.expectOp(")")
+	}
+	return w
+}
+
+// windowForm shows how a window table function is written.
+func windowForm(kind string) string {
+	switch kind {
+	case "HOP":
+		return "TABLE(HOP(TABLE s, DESCRIPTOR(t), INTERVAL '5' MINUTE, INTERVAL '1' HOUR))"
+	case "SESSION":
+		return "TABLE(SESSION(TABLE s PARTITION BY k, DESCRIPTOR(t), INTERVAL '30' MINUTE))"
+	}
+	return "TABLE(TUMBLE(TABLE s, DESCRIPTOR(t), INTERVAL '1' HOUR))"
+}
+
 func (p *parser) asOf(r *tableRef) {
 	t := p.peek()
 	if t.word != "FOR" {
@@ -92,20 +160,18 @@ func (p *parser) join(s *selectStmt) bool {
 	case p.accept("LEFT", "OUTER", "JOIN"), p.accept("LEFT", "JOIN"):
 		j.Kind = Left
 	case p.accept("RIGHT", "OUTER", "JOIN"), p.accept("RIGHT", "JOIN"):
-		bad = true
-		p.refuse(kind.pos, "RIGHT JOIN is not run yet", "swap the two sides and write LEFT JOIN")
+		j.Kind = Right
 	case p.accept("FULL", "OUTER", "JOIN"), p.accept("FULL", "JOIN"):
-		bad = true
-		p.refuse(kind.pos, "FULL JOIN is not run yet", "write LEFT JOIN, and a second pipeline for the rows that only the right side has")
+		j.Kind = Full
 	case p.accept("CROSS", "JOIN"):
 		bad = true
 		p.refuse(kind.pos, "CROSS JOIN is not run", "write JOIN .. ON with an equality and, between streams, a band of time")
 	case p.accept("LEFT", "SEMI", "JOIN"), p.accept("SEMI", "JOIN"):
 		bad = true
-		p.refuse(kind.pos, "SEMI JOIN is not run yet", "write LEFT JOIN and keep rows with WHERE .. IS NOT NULL; a left row comes once for each partner")
+		p.refuse(kind.pos, "SEMI JOIN is not run", "write WHERE EXISTS (SELECT 1 FROM p WHERE p.id = i.id AND ..), which Flink takes too")
 	case p.accept("LEFT", "ANTI", "JOIN"), p.accept("ANTI", "JOIN"):
 		bad = true
-		p.refuse(kind.pos, "ANTI JOIN is not run yet", "write LEFT JOIN and keep rows with WHERE .. IS NULL on a column of the right side")
+		p.refuse(kind.pos, "ANTI JOIN is not run", "write WHERE NOT EXISTS (SELECT 1 FROM p WHERE p.id = i.id AND ..), which Flink takes too")
 	case t.word == "LEFT" || t.word == "INNER" || t.word == "RIGHT" || t.word == "FULL" || t.word == "CROSS" || t.word == "NATURAL":
 		p.next()
 		p.unexpected("JOIN")

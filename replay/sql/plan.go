@@ -16,6 +16,8 @@ type Relation struct {
 	Fields []schema.Field
 	// Time is a stream's event-time column.
 	Time string
+	// ID are the columns that identify a stream's event, if it declares any.
+	ID []string
 	// Key are the columns that a table is looked up by; Versions, when not "", is the column at which a
 	// version of a row starts.
 	Key      []string
@@ -30,7 +32,8 @@ type Plan struct {
 }
 
 // Node is one step of a plan. Every row that leaves it carries an event time: a Scan's is its stream's time
-// column, a Join's is that of its left row, everything else keeps its input's.
+// column, a Join's is that of its left row (of the right row where there is no left), everything else keeps its
+// input's.
 type Node interface {
 	// Fields are the columns that leave the node. Expressions above refer to them by position.
 	Fields() []schema.Field
@@ -47,14 +50,25 @@ type Scan struct {
 	fields []schema.Field
 }
 
-// JoinKind says which unmatched rows are kept.
+// JoinKind says which rows leave a join.
 type JoinKind uint8
 
-// The join kinds.
+// The join kinds. Left, Right and Full keep the unmatched rows of that side, of both; Semi keeps the left rows
+// that have a partner, once each and alone, and Anti those that have none.
 const (
 	Inner JoinKind = iota
 	Left
+	Right
+	Full
+	Semi
+	Anti
 )
+
+// KeepsLeft reports whether left rows without a partner leave.
+func (k JoinKind) KeepsLeft() bool { return k == Left || k == Full || k == Anti }
+
+// KeepsRight reports whether right rows without a partner leave.
+func (k JoinKind) KeepsRight() bool { return k == Right || k == Full }
 
 // Join joins two streams on equal keys within a band of time: a pair matches when the keys are equal and none
 // NULL, Lo <= right.time - left.time <= Hi, and On is TRUE.
@@ -108,6 +122,103 @@ type Project struct {
 
 // Union takes the rows of all inputs, whose columns have the same types.
 type Union struct{ Inputs []Node }
+
+// Group makes one row of the rows that agree in the first Keys columns of Input. Its columns are those, one for
+// each of Aggs, and with a Window its start, its end and its time.
+//
+// Without a window, rows of one group agree in one more thing, the group's time: the event time, or the column
+// Time where that is not -1. Of it is known Lo <= group's time - event time <= Hi, so that a group is complete when
+// the watermark has passed its time less Lo. The group's time is the event time of the row that leaves; that of a
+// window is its last millisecond.
+type Group struct {
+	Input  Node
+	Keys   int
+	Time   int
+	Lo, Hi int64
+	Aggs   []Aggregate
+	Window *Window
+	Of     *Origin
+	fields []schema.Field
+}
+
+// Origin is the stream whose rows groups are of, where it is not the first: Columns says where its columns are in the
+// node's input, -1 for those that are not.
+type Origin struct {
+	Stream  string
+	Columns []int
+}
+
+// Aggregate is a function over the rows of a group.
+type Aggregate struct {
+	// Func is COUNT, SUM, AVG, MIN, MAX, LISTAGG, ARRAY_AGG, FIRST_VALUE or LAST_VALUE.
+	Func string
+	// Arg is the column of the input; -1 for COUNT(*).
+	Arg int
+	// Filter, when not -1, is the column that must be TRUE for a row to count.
+	Filter int
+	// Order is the column of the time in whose order values are taken, ties by their content; -1: the event time.
+	Order    int
+	Distinct bool
+	// Nulls says that NULLs are values, too.
+	Nulls     bool
+	Separator string
+	Type      schema.Type
+	name      string
+}
+
+// Window is TUMBLE (Slide = Size), HOP, or SESSION, which has a Gap. Lengths are microseconds.
+type Window struct {
+	Size, Slide, Offset, Gap int64
+}
+
+// Rank numbers the rows that agree in Keys from 1 on, in the order of Order, ties by the content of the first Carry
+// columns of Input. These leave, with the number behind them; rows keep their event time. Time, Lo and Hi are as in
+// Group.
+type Rank struct {
+	Input  Node
+	Carry  int
+	Keys   []int
+	Order  []RankOrder
+	Time   int
+	Lo, Hi int64
+	// Most, when not 0, is the greatest number that anybody asks for: rows behind it do not leave.
+	Most   int64
+	Of     *Origin
+	fields []schema.Field
+}
+
+// RankOrder is a column to sort by.
+type RankOrder struct {
+	Column           int
+	Desc, NullsFirst bool
+}
+
+// Inputs are the nodes whose rows a node takes.
+func Inputs(n Node) []Node {
+	switch n := n.(type) {
+	case *Join:
+		return []Node{n.Left, n.Right}
+	case *Lookup:
+		return []Node{n.Input}
+	case *Filter:
+		return []Node{n.Input}
+	case *Project:
+		return []Node{n.Input}
+	case *Group:
+		return []Node{n.Input}
+	case *Rank:
+		return []Node{n.Input}
+	case *Union:
+		return n.Inputs
+	}
+	return nil
+}
+
+// Fields implements Node.
+func (n *Group) Fields() []schema.Field { return n.fields }
+
+// Fields implements Node.
+func (n *Rank) Fields() []schema.Field { return n.fields }
 
 // Fields implements Node.
 func (n *Scan) Fields() []schema.Field { return n.fields }

@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -169,6 +170,103 @@ project
 	}
 }
 
+// What groups, numbers and windows become: the time by which a group ends, and what its rows are held with.
+func TestGroups(t *testing.T) {
+	for _, c := range []struct{ query, tree string }{
+		{"SELECT i.impression_id AS id, COUNT(*) AS n, LISTAGG(p.device) AS d FROM impressions i LEFT" + playsJoin + " WHERE i.rank > 1 GROUP BY i.impression_id, i.shown_at HAVING COUNT(*) > 1", `
+project
+  . id STRING = i.impression_id
+  . n BIGINT = COUNT(*)
+  . d STRING = LISTAGG(p.device)
+  filter COUNT(*) > 1
+    group by i.impression_id, i.shown_at, the event time
+      . COUNT(*) BIGINT
+      . LISTAGG(p.device) STRING in the order of p.played_at
+      project
+        . i.impression_id STRING
+        . i.shown_at TIMESTAMP(6)
+        . p.device STRING
+        . p.played_at TIMESTAMP(6)
+        left join within [0s, 4h]
+          . key i.profile_id = p.profile_id
+          scan impressions as i (impression_id, profile_id, shown_at, rank)
+            . where i.rank > 1
+          scan playbacks as p (profile_id, played_at, device)`},
+		// By the right row: the groups end as much later as the band is long.
+		{"SELECT p.played_at, COUNT(i.rank) AS n FROM impressions i RIGHT JOIN playbacks p ON p.profile_id = i.profile_id AND p.played_at BETWEEN i.shown_at + INTERVAL '1' MINUTE AND i.shown_at + INTERVAL '4' HOUR GROUP BY p.played_at", `
+project
+  . p.played_at TIMESTAMP(6)
+  . n BIGINT = COUNT(i.rank)
+  group by p.played_at, p.played_at, 0s to 4h behind the event time
+    . COUNT(i.rank) BIGINT
+    project
+      . p.played_at TIMESTAMP(6)
+      . i.rank INT
+      . i.shown_at TIMESTAMP(6)
+      right join within [1m, 4h]
+        . key i.profile_id = p.profile_id
+        scan impressions as i (profile_id, shown_at, rank)
+        scan playbacks as p (profile_id, played_at)`},
+		// The number is asked for up to 1, inside and around.
+		{"SELECT p.device FROM impressions i" + playsJoin + " QUALIFY ROW_NUMBER() OVER (PARTITION BY p.played_at ORDER BY i.shown_at DESC) = 1", `
+project
+  . p.device STRING
+  filter ROW_NUMBER() OVER (PARTITION BY p.played_at ORDER BY i.shown_at DESC) = 1
+    number the rows of each p.played_at by i.shown_at DESC, the first 1
+      project
+        . p.device STRING
+        . p.played_at TIMESTAMP(6)
+        . i.shown_at TIMESTAMP(6)
+        inner join within [0s, 4h]
+          . key i.profile_id = p.profile_id
+          scan impressions as i (profile_id, shown_at)
+          scan playbacks as p (profile_id, played_at, device)`},
+		{"SELECT x.device FROM (SELECT device, duration_ms AS unused, ROW_NUMBER() OVER (PARTITION BY played_at ORDER BY device) AS n FROM playbacks) AS x WHERE x.n < 3", `
+project
+  . x.device STRING
+  filter x.n < 3
+    project
+      . playbacks.device STRING
+      . n BIGINT = ROW_NUMBER() OVER (PARTITION BY played_at ORDER BY device)
+      number the rows of each playbacks.played_at by playbacks.device, the first 2
+        project
+          . playbacks.duration_ms BIGINT
+          . playbacks.device STRING
+          . playbacks.played_at TIMESTAMP(6)
+          scan playbacks (played_at, duration_ms, device)`},
+		{"WITH w AS (SELECT shown_at AS at, rank + 1 AS r FROM impressions) SELECT window_end, SUM(r) FILTER (WHERE r > 1) AS s FROM TABLE(HOP(TABLE w, DESCRIPTOR(at), INTERVAL '5' MINUTE, INTERVAL '1' HOUR)) GROUP BY window_start, window_end", `
+project
+  . window_end TIMESTAMP(3)
+  . s INT = SUM(r) FILTER (WHERE r > 1)
+  group all rows in windows of 1h every 5m
+    . SUM(r) FILTER (WHERE r > 1) INT
+    project
+      . r INT
+      . r > 1 BOOLEAN = r > 1
+      project
+        . r INT = impressions.rank + 1
+        scan impressions (rank)`},
+	} {
+		p := compile(t, c.query)
+		checkPlan(t, p)
+		if got := p.String(); got != strings.TrimPrefix(c.tree, "\n")+"\n" {
+			t.Errorf("%s\ngot\n%s\nwant%s", c.query, got, c.tree)
+		}
+	}
+}
+
+// Names of WITH that use each other twice are more than a plan can hold.
+func TestMultiplyingNames(t *testing.T) {
+	query := "WITH a0 AS (SELECT shown_at AS t, profile_id AS p FROM impressions)"
+	for i := range 15 {
+		query += strings.NewReplacer("#", fmt.Sprint(i+1), "@", fmt.Sprint(i)).Replace(", a# AS (SELECT x.t, x.p FROM a@ x JOIN a@ y ON x.p = y.p AND x.t = y.t)")
+	}
+	_, problems := Compile(query+" SELECT t FROM a15", testCatalog())
+	if !strings.Contains(listed(problems), "more than 200 subqueries") {
+		t.Errorf("%s", listed(problems))
+	}
+}
+
 func TestStarsAndFields(t *testing.T) {
 	p := compile(t, "SELECT m.*, d.family AS fam, addr.city, m.addr.geo.lat, nums[1] AS first FROM mixed m LEFT JOIN devices d ON d.device_id = m.i")
 	checkPlan(t, p)
@@ -268,5 +366,39 @@ func TestFlights(t *testing.T) {
 	}
 	if len(p.Fields) != 15 {
 		t.Errorf("%d columns", len(p.Fields))
+	}
+}
+
+// The shape of a group says what rows are held, and not what is computed of them when it is complete.
+func TestShapeOfGroups(t *testing.T) {
+	shape := func(query string) string {
+		out := ""
+		walk(compile(t, query).Root, func(n Node) {
+			switch n.(type) {
+			case *Group, *Rank:
+				if out == "" {
+					out = Shape(n)
+				}
+			}
+		})
+		return out
+	}
+	const window = "SELECT window_end, COUNT(*) AS n FROM TABLE(TUMBLE((SELECT shown_at, rank + 1 AS r FROM impressions WHERE rank > 1), DESCRIPTOR(shown_at), INTERVAL '1' HOUR)) GROUP BY r, window_start, window_end"
+	const first = "SELECT i.rank FROM impressions i" + playsJoin + " QUALIFY ROW_NUMBER() OVER (PARTITION BY p.played_at ORDER BY i.shown_at DESC) = 1"
+	for _, c := range []struct {
+		query, from, to string
+		same            bool
+	}{
+		{window, "COUNT(*)", "SUM(r)", true}, {window, "GROUP BY", "GROUP BY r * 2,", false}, {window, "'1' HOUR", "'2' HOUR", false}, {window, "rank + 1", "rank + 2", false}, {window, "rank > 1", "rank > 2", false},
+		{window, "TUMBLE((", "SESSION((", false},
+		{first, "DESC) = 1", "ASC) = 2", true}, {first, "BY p.played_at", "BY p.played_at, i.title_id", false}, {first, "'4' HOUR", "'5' HOUR", false},
+	} {
+		other := strings.Replace(c.query, c.from, c.to, 1)
+		if strings.HasPrefix(c.to, "SESSION") {
+			other = strings.Replace(other, "), DESCRIPTOR", ") PARTITION BY r, DESCRIPTOR", 1)
+		}
+		if a, b := shape(c.query), shape(other); (a == b) != c.same || a == "" {
+			t.Errorf("%s\n%s\n%s", other, a, b)
+		}
 	}
 }

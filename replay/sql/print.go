@@ -46,6 +46,14 @@ func (w *printer) put(parts ...string) {
 }
 
 func (w *printer) query(q *query) {
+	for i, c := range q.With {
+		w.put([]string{"WITH ", ",\n     "}[min(i, 1)], w.name(c.Name), " AS (")
+		w.subselect(c.Sub)
+		w.put(")")
+	}
+	if len(q.With) > 0 {
+		w.put("\n")
+	}
 	for i, s := range q.Selects {
 		if i > 0 {
 			w.put("UNION ALL\n")
@@ -73,7 +81,7 @@ func (w *printer) selectStmt(s *selectStmt) {
 	w.table(s.From)
 	w.put("\n")
 	for _, j := range s.Joins {
-		w.put([]string{"JOIN ", "LEFT JOIN "}[j.Kind])
+		w.put([]string{"JOIN ", "LEFT JOIN ", "RIGHT JOIN ", "FULL JOIN "}[j.Kind])
 		w.table(j.Table)
 		w.put(" ON ")
 		w.expr(j.On, 0)
@@ -84,10 +92,42 @@ func (w *printer) selectStmt(s *selectStmt) {
 		w.expr(s.Where, 0)
 		w.put("\n")
 	}
+	if len(s.GroupBy) > 0 {
+		w.put("GROUP BY ")
+		w.list(s.GroupBy)
+		w.put("\n")
+	}
+	if s.Having != nil {
+		w.put("HAVING ")
+		w.expr(s.Having, 0)
+		w.put("\n")
+	}
+	if s.Qualify != nil {
+		w.put("QUALIFY ")
+		w.expr(s.Qualify, 0)
+		w.put("\n")
+	}
+}
+
+// subselect writes a SELECT without a line's end.
+func (w *printer) subselect(s *selectStmt) {
+	inner := &printer{dialect: w.dialect}
+	inner.selectStmt(s)
+	w.put(strings.TrimSuffix(inner.b.String(), "\n"))
+	w.problems = append(w.problems, inner.problems...)
 }
 
 func (w *printer) table(t *tableRef) {
-	w.put(w.name(t.Name))
+	switch {
+	case t.Sub != nil:
+		w.put("(")
+		w.subselect(t.Sub)
+		w.put(")")
+	case t.Window != nil:
+		w.window(t.Window)
+	default:
+		w.put(w.name(t.Name))
+	}
 	if t.AsOf != nil {
 		w.put(" FOR SYSTEM_TIME AS OF ")
 		w.expr(t.AsOf, 0)
@@ -95,6 +135,26 @@ func (w *printer) table(t *tableRef) {
 	if t.Alias != t.Name {
 		w.put(" AS ", w.name(t.Alias))
 	}
+}
+
+func (w *printer) window(win *windowRef) {
+	w.put("TABLE(", win.Kind, "(")
+	if win.Data.Sub != nil {
+		w.table(&tableRef{Sub: win.Data.Sub})
+	} else {
+		w.put("TABLE ", w.name(win.Data.Name))
+	}
+	if len(win.Partition) > 0 {
+		w.put(" PARTITION BY (")
+		w.list(win.Partition)
+		w.put(")")
+	}
+	w.put(", DESCRIPTOR(", w.name(win.Time.Parts[0]), ")")
+	for _, a := range win.Args {
+		w.put(", ")
+		w.expr(a, 0)
+	}
+	w.put("))")
 }
 
 // name quotes what is not a plain name.
@@ -148,6 +208,11 @@ func level(x expression) int {
 			return levelNot
 		}
 		return levelSign
+	case exists:
+		if e.X != nil {
+			return levelPredicate
+		}
+		return levelPostfix + 1
 	case isTest:
 		return levelIs
 	case between, inList, like:
@@ -238,6 +303,15 @@ func (w *printer) bare(x expression) {
 		w.put(not(e.Not), " IN (")
 		w.list(e.List)
 		w.put(")")
+	case exists:
+		if e.X != nil {
+			w.expr(e.X, l)
+			w.put(" IN (")
+		} else {
+			w.put("EXISTS (")
+		}
+		w.subselect(e.Sub)
+		w.put(")")
 	case like:
 		w.expr(e.X, l)
 		w.put(not(e.Not), " LIKE ")
@@ -323,6 +397,8 @@ func (w *printer) caseExpr(e caseExpr) {
 func (w *printer) call(e call) {
 	w.put(e.Name, "(")
 	switch {
+	case e.Star:
+		w.put("*")
 	case e.Name == "EXTRACT":
 		w.put(e.Unit, " FROM ")
 		w.list(e.Args)
@@ -350,7 +426,47 @@ func (w *printer) call(e call) {
 		w.put(" IN ")
 		w.expr(e.Args[1], levelSum)
 	default:
+		if e.Distinct {
+			w.put("DISTINCT ")
+		}
 		w.list(e.Args)
+	}
+	if e.Nulls != "" {
+		w.put(" ", e.Nulls, " NULLS")
+	}
+	w.put(")")
+	if e.Filter != nil {
+		w.put(" FILTER (WHERE ")
+		w.expr(e.Filter, 0)
+		w.put(")")
+	}
+	if e.Over != nil {
+		w.over(e.Over)
+	}
+}
+
+func (w *printer) over(o *overClause) {
+	w.put(" OVER (")
+	if len(o.Partition) > 0 {
+		w.put("PARTITION BY ")
+		w.list(o.Partition)
+	}
+	for i, it := range o.Order {
+		switch {
+		case i > 0:
+			w.put(", ")
+		case len(o.Partition) > 0:
+			w.put(" ORDER BY ")
+		default:
+			w.put("ORDER BY ")
+		}
+		w.expr(it.X, 0)
+		if it.Desc {
+			w.put(" DESC")
+		}
+		if it.Nulls != "" {
+			w.put(" NULLS ", it.Nulls)
+		}
 	}
 	w.put(")")
 }

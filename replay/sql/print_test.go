@@ -1,9 +1,15 @@
 package sql
 
 import (
+	"math/rand/v2"
+	"os"
 	"reflect"
+	"runtime/debug"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -98,7 +104,7 @@ func (g gen) interval() expression {
 
 func (g gen) expr(depth int) expression {
 	leaf := depth <= 0
-	kind := g.n(21)
+	kind := g.n(22)
 	if leaf {
 		kind %= 8
 	}
@@ -157,6 +163,12 @@ func (g gen) expr(depth int) expression {
 		return fieldOf{X: g.base(depth), Name: g.name()}
 	case 20:
 		return elementOf{X: sub(), Index: sub()}
+	case 21:
+		e := exists{Sub: g.selectStmt(depth - 1)}
+		if g.coin() {
+			e.X = sub()
+		}
+		return e
 	}
 	j := jsonValue{X: sub(), Path: g.text()}
 	if g.coin() {
@@ -197,7 +209,27 @@ func (g gen) call(depth int) expression {
 	case 6:
 		return call{Name: "NOTHING"}
 	}
-	return call{Name: g.pick("FLOOR", "UPPER", "LEFT", "MY_OWN"), Args: g.list(3, depth)}
+	c := call{Name: g.pick("FLOOR", "UPPER", "LEFT", "MY_OWN", "COUNT", "LISTAGG"), Args: g.list(3, depth)}
+	if c.Name == "FLOOR" || g.coin() {
+		return c
+	}
+	c.Distinct, c.Nulls = g.coin(), g.pick("", "IGNORE", "RESPECT")
+	if g.n(3) == 0 {
+		c.Args, c.Star, c.Distinct, c.Nulls = nil, true, false, ""
+	}
+	if g.coin() {
+		c.Filter = g.expr(depth)
+	}
+	if g.coin() {
+		c.Over = &overClause{}
+		if g.coin() {
+			c.Over.Partition = g.list(2, depth)
+		}
+		for range g.n(2) {
+			c.Over.Order = append(c.Over.Order, orderItem{X: g.expr(depth), Desc: g.coin(), Nulls: g.pick("", "FIRST", "LAST")})
+		}
+	}
+	return c
 }
 
 func (g gen) typ(depth int) schema.Type {
@@ -217,6 +249,20 @@ func (g gen) typ(depth int) schema.Type {
 
 func (g gen) table() *tableRef {
 	t := &tableRef{Name: g.name()}
+	switch g.n(9) {
+	case 0:
+		t.Name, t.Sub = "", g.selectStmt(1)
+	case 1:
+		w := &windowRef{Kind: g.pick("TUMBLE", "HOP", "SESSION"), Time: columnRef{Parts: []string{g.name()}}, Data: &tableRef{Name: g.name()}, Args: g.list(2, 1)}
+		w.Data.Alias = w.Data.Name
+		if g.n(3) == 0 {
+			w.Data = &tableRef{Sub: g.selectStmt(1)}
+		}
+		if w.Kind == "SESSION" && g.coin() {
+			w.Partition = g.list(1, 1)
+		}
+		t.Name, t.Window = "", w
+	}
 	t.Alias = t.Name
 	if g.coin() {
 		t.Alias = g.name()
@@ -229,31 +275,47 @@ func (g gen) table() *tableRef {
 
 func (g gen) query() *query {
 	q := &query{}
+	for range max(g.n(4)-2, 0) {
+		q.With = append(q.With, &cte{Name: g.name(), Sub: g.selectStmt(2)})
+	}
 	for range g.n(2) + 1 {
-		s := &selectStmt{From: g.table()}
-		for range g.n(2) + 1 {
-			switch g.n(4) {
-			case 0:
-				s.Items = append(s.Items, item{Star: true})
-			case 1:
-				s.Items = append(s.Items, item{Star: true, Of: g.name()})
-			default:
-				it := item{X: g.expr(3)}
-				if g.coin() {
-					it.Alias = g.name()
-				}
-				s.Items = append(s.Items, it)
-			}
-		}
-		for range g.n(2) {
-			s.Joins = append(s.Joins, &joinClause{Kind: JoinKind(g.n(1)), Table: g.table(), On: g.expr(3)})
-		}
-		if g.coin() {
-			s.Where = g.expr(3)
-		}
-		q.Selects = append(q.Selects, s)
+		q.Selects = append(q.Selects, g.selectStmt(3))
 	}
 	return q
+}
+
+func (g gen) selectStmt(depth int) *selectStmt {
+	s := &selectStmt{From: g.table()}
+	for range g.n(2) + 1 {
+		switch g.n(4) {
+		case 0:
+			s.Items = append(s.Items, item{Star: true})
+		case 1:
+			s.Items = append(s.Items, item{Star: true, Of: g.name()})
+		default:
+			it := item{X: g.expr(depth)}
+			if g.coin() {
+				it.Alias = g.name()
+			}
+			s.Items = append(s.Items, it)
+		}
+	}
+	for range g.n(2) {
+		s.Joins = append(s.Joins, &joinClause{Kind: JoinKind(g.n(3)), Table: g.table(), On: g.expr(depth)})
+	}
+	if g.coin() {
+		s.Where = g.expr(depth)
+	}
+	if g.n(3) == 0 {
+		s.GroupBy = g.list(2, depth)
+	}
+	if g.n(3) == 0 {
+		s.Having = g.expr(depth)
+	}
+	if g.n(3) == 0 {
+		s.Qualify = g.expr(depth)
+	}
+	return s
 }
 
 // What is printed is read back as the same tree, in both dialects.
@@ -327,11 +389,93 @@ FROM playbacks
 	}
 }
 
+const seedJoin = " FROM impressions i LEFT JOIN playbacks p ON p.profile_id = i.profile_id AND p.played_at BETWEEN i.shown_at AND i.shown_at + INTERVAL '4' HOUR "
+
+var groupSeeds = []string{
+	"SELECT i.shown_at, COUNT(DISTINCT p.device) AS n, SUM(p.duration_ms) FILTER (WHERE p.device = 'tv') AS s" + seedJoin + "GROUP BY i.shown_at, i.rank HAVING COUNT(*) > 1 AND i.rank + 1 > 2",
+	"WITH w AS (SELECT i.shown_at AS t, p.device AS d" + seedJoin + ") SELECT window_start, LISTAGG(d, ';') AS l FROM TABLE(HOP(TABLE w, DESCRIPTOR(t), INTERVAL '1' MINUTE, INTERVAL '1' HOUR)) GROUP BY window_start, window_end",
+	"SELECT x.d FROM (SELECT p.device AS d, ROW_NUMBER() OVER (PARTITION BY i.shown_at ORDER BY p.played_at DESC NULLS LAST) AS n" + seedJoin + ") AS x WHERE x.n = 1",
+	"SELECT rank, window_end, ARRAY_AGG(title_id IGNORE NULLS) AS a FROM TABLE(SESSION(TABLE impressions PARTITION BY (rank), DESCRIPTOR(shown_at), INTERVAL '5' MINUTE)) GROUP BY rank, window_start, window_end",
+	"SELECT rank FROM impressions i WHERE NOT EXISTS (SELECT 1 FROM playbacks p WHERE p.profile_id = i.profile_id AND p.played_at = i.shown_at) AND i.title_id IN (SELECT r.title_id FROM ratings r WHERE r.rated_at = i.shown_at) QUALIFY ROW_NUMBER() OVER (PARTITION BY shown_at ORDER BY rank) <= 2",
+	"SELECT shown_at, window_time, AVG(rank) AS a FROM TABLE(TUMBLE((SELECT shown_at, rank FROM impressions WHERE rank > 1), DESCRIPTOR(shown_at), INTERVAL '1' DAY, INTERVAL '1' HOUR)) GROUP BY shown_at, window_start, window_end, window_time",
+}
+
+// Pieces of queries put together anyhow end in a plan that refers to what is there, or in a problem.
+func TestAnyPieces(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	if v, err := strconv.ParseUint(os.Getenv("LOCKSTEP_SEED"), 10, 64); err == nil {
+		seed = v
+	}
+	t.Logf("repeat with LOCKSTEP_SEED=%d go test ./replay/sql -run TestAnyPieces", seed)
+	r := rand.New(rand.NewPCG(seed, 3))
+	tried := ""
+	defer func() {
+		if p := recover(); p != nil {
+			t.Fatalf("%s\n%v\n%s", tried, p, debug.Stack())
+		}
+	}()
+	var tokens [][]token
+	for _, s := range groupSeeds {
+		ts, _ := lex(s)
+		tokens = append(tokens, ts)
+	}
+	plans := 0
+	for range 5_000 {
+		at := tokens[r.IntN(len(tokens))]
+		out := slices.Clone(at[:len(at)-1])
+		for range 1 + r.IntN(2) {
+			other := tokens[r.IntN(len(tokens))]
+			from, to := r.IntN(len(out)), r.IntN(len(other)-1)
+			n := 1 + r.IntN(3)
+			switch r.IntN(8) {
+			case 0:
+				out = slices.Delete(out, from, min(from+n, len(out)))
+			case 1:
+				out = slices.Insert(out, from, other[to:min(to+n, len(other)-1)]...)
+			default: // one of the same kind: names for names
+				if other[to].kind == out[from].kind && reserved[other[to].word] == reserved[out[from].word] {
+					out[from] = other[to]
+				}
+			}
+			if len(out) == 0 {
+				break
+			}
+		}
+		var text strings.Builder
+		for _, k := range out {
+			if k.kind == tokText {
+				text.WriteString(" " + quote(k.text))
+			} else {
+				text.WriteString(" " + k.text)
+			}
+		}
+		tried = text.String()
+		p, problems := Compile(tried, testCatalog())
+		if p == nil {
+			if !broken(problems) {
+				t.Fatalf("%s\nneither a plan nor a problem", &text)
+			}
+			continue
+		}
+		plans++
+		checkPlan(t, p)
+		if t.Failed() {
+			t.Fatalf("%s", &text)
+		}
+	}
+	if plans < 250 {
+		t.Errorf("only %d plans", plans)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add(takeRate)
 	for _, seed := range []string{"SELECT", "SELECT * FROM a UNION ALL (SELECT b.* FROM b)", "SELECT a[1].b, - -1, X'0A', 'it''s', `a``b` FROM c WHERE d NOT BETWEEN 1 AND 2 IS NULL",
 		"SELECT CAST(a AS ROW<b INT, c ARRAY<MAP<STRING, DECIMAL(3,1)>>>) FROM d /* e */ -- f", "SELECT JSON_VALUE(a, 'lax $.b' RETURNING INT DEFAULT 1 ON EMPTY ERROR ON ERROR) FROM c",
 		"SELECT EXTRACT(DAY FROM a), TRIM(BOTH 'x' FROM b), POSITION('a' IN b), FLOOR(a TO HOUR) FROM c GROUP BY d", "SELECT ((1) FROM \"x\" WHERE '"} {
+		f.Add(seed)
+	}
+	for _, seed := range groupSeeds {
 		f.Add(seed)
 	}
 	cat := testCatalog()

@@ -41,10 +41,10 @@ const toolHint = "sort or cut the output where it is read; its rows have no orde
 
 // refusedClauses are what may follow WHERE elsewhere.
 var refusedClauses = map[string]advice{
-	"GROUP":      {"GROUP BY is not run yet: rows are joined and enriched, not aggregated", "select the rows themselves, and aggregate the output where it is read"},
-	"HAVING":     {"HAVING is not run yet", "put conditions on rows into WHERE"},
-	"WINDOW":     {"WINDOW is not run yet", "join two streams within a band of time"},
-	"QUALIFY":    {"QUALIFY is not run yet", "put conditions on rows into WHERE"},
+	"WINDOW":     {"WINDOW is not run", "write OVER (PARTITION BY .. ORDER BY ..) where it is used"},
+	"GROUP":      {"GROUP BY stands before HAVING and QUALIFY", "write WHERE, GROUP BY, HAVING, QUALIFY in this order"},
+	"HAVING":     {"HAVING stands behind GROUP BY and before QUALIFY", "write WHERE, GROUP BY, HAVING, QUALIFY in this order"},
+	"WHERE":      {"WHERE stands before GROUP BY", "write WHERE, GROUP BY, HAVING, QUALIFY in this order"},
 	"ORDER":      {"ORDER BY is not run: a stream has no end to sort at", toolHint},
 	"SORT":       {"SORT BY is not run: a stream has no end to sort at", toolHint},
 	"CLUSTER":    {"CLUSTER BY is not run", toolHint},
@@ -82,10 +82,10 @@ const (
 // bareClock are the clock functions that are written without parentheses.
 var bareClock = set("CURRENT_TIMESTAMP CURRENT_DATE CURRENT_TIME LOCALTIME LOCALTIMESTAMP SYSDATE CURRENT_USER SESSION_USER")
 
-const aggregateHint = "select the rows themselves, and aggregate the output where it is read"
+// runAggregates are those that are run.
+var runAggregates = set("COUNT SUM AVG MIN MAX LISTAGG ARRAY_AGG FIRST_VALUE LAST_VALUE")
 
-var aggregates = set(`COUNT SUM MIN MAX AVG ANY_VALUE ARRAY_AGG COLLECT COLLECT_LIST COLLECT_SET LISTAGG STRING_AGG FIRST LAST FIRST_VALUE
-	LAST_VALUE STDDEV STDDEV_POP STDDEV_SAMP VARIANCE VAR_POP VAR_SAMP APPROX_COUNT_DISTINCT APPROX_DISTINCT MEDIAN PERCENTILE MAX_BY MIN_BY
+var aggregates = set(`ANY_VALUE COLLECT COLLECT_LIST COLLECT_SET STRING_AGG FIRST LAST STDDEV STDDEV_POP STDDEV_SAMP VARIANCE VAR_POP VAR_SAMP APPROX_COUNT_DISTINCT APPROX_DISTINCT MEDIAN PERCENTILE MAX_BY MIN_BY
 	ARG_MAX ARG_MIN BOOL_AND BOOL_OR EVERY JSON_OBJECTAGG JSON_ARRAYAGG`)
 
 var windowFunctions = set(`ROW_NUMBER RANK DENSE_RANK PERCENT_RANK CUME_DIST NTILE LAG LEAD NTH_VALUE TUMBLE HOP CUMULATE SESSION
@@ -125,9 +125,9 @@ func unknownFunction(name string, known []string) (message, hint string) {
 	case clockFunctions[w] != "":
 		return w + " depends on when or where the query runs, so that no second run could agree", clockFunctions[w]
 	case aggregates[w]:
-		return w + " is an aggregate, and aggregates are not run yet", aggregateHint
+		return w + " is an aggregate that is not run", "the aggregates are COUNT, SUM, AVG, MIN, MAX, LISTAGG, ARRAY_AGG, FIRST_VALUE and LAST_VALUE"
 	case windowFunctions[w]:
-		return w + " is a window function, and those are not run yet", "join two streams within a band of time"
+		return w + " is a window function that is not run", "ROW_NUMBER() OVER (..) is; windows of time stand in FROM: TABLE(TUMBLE(..))"
 	case elsewhere[w] != "":
 		return w + " is not a function here", "write " + elsewhere[w]
 	default:

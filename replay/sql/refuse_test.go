@@ -8,48 +8,101 @@ import (
 // Everything that is refused is refused by name, at its place, with what to write instead.
 func TestRefusals(t *testing.T) {
 	const band = " AND p.played_at BETWEEN i.shown_at AND i.shown_at + INTERVAL '4' HOUR"
+	const tumble = "TABLE(TUMBLE(TABLE impressions, DESCRIPTOR(shown_at), INTERVAL '1' HOUR))"
 	const join = " FROM impressions i LEFT JOIN playbacks p ON p.profile_id = i.profile_id" + band
 	for _, c := range []struct {
 		query string
 		want  []string
 	}{
 		// Clauses.
-		{"SELECT i.rank FROM impressions i GROUP BY i.rank", []string{"1:34: GROUP BY is not run yet | select the rows themselves"}},
+		{"SELECT i.rank FROM impressions i GROUP BY i.rank", []string{"1:43: the groups of GROUP BY never end | add i.shown_at; or GROUP BY window_start"}},
 		{"SELECT i.rank FROM impressions i\nGROUP BY i.rank HAVING COUNT(*) > 1\nORDER BY i.rank LIMIT 5 OFFSET 2", []string{
-			"2:1: GROUP BY is not run yet | ", "2:17: HAVING is not run yet | WHERE", "3:1: ORDER BY is not run | ", "3:17: LIMIT is not run | --since", "3:25: OFFSET is not run | "}},
+			"2:10: the groups of GROUP BY never end | ", "3:1: ORDER BY is not run | ", "3:17: LIMIT is not run | --since", "3:25: OFFSET is not run | "}},
 		{"SELECT DISTINCT rank FROM impressions", []string{"1:8: SELECT DISTINCT is not run | `id:`"}},
 		{"SELECT rank FROM impressions UNION SELECT stars FROM ratings", []string{"1:30: UNION without ALL is not run | UNION ALL"}},
 		{"SELECT rank FROM impressions INTERSECT SELECT stars FROM ratings", []string{"1:30: INTERSECT is not run | "}},
 		{"SELECT rank FROM impressions EXCEPT SELECT stars FROM ratings", []string{"1:30: EXCEPT is not run | IS NULL"}},
-		{"WITH x AS (SELECT 1) SELECT * FROM x", []string{"1:1: WITH (a common table expression) is not run yet | "}},
-		{"SELECT a FROM (SELECT rank AS a FROM impressions) x", []string{"1:15: a subquery in FROM is not run yet | WHERE"}},
-		{"SELECT rank FROM impressions WHERE rank IN (SELECT stars FROM ratings)", []string{"1:41: IN with a subquery is not run yet | join"}},
-		{"SELECT rank FROM impressions WHERE EXISTS (SELECT 1 FROM ratings) AND (SELECT 2) = 2", []string{"1:36: EXISTS is not run yet | join", "1:71: a subquery is not run yet | join"}},
+		{"WITH x AS (SELECT 1) SELECT * FROM x", []string{"1:20: FROM is missing | "}},
+		{"WITH impressions AS (SELECT rank FROM playbacks) SELECT rank FROM impressions", []string{"1:6: impressions of WITH has the name of something else | name of its own", "1:29: no column rank | "}},
+		{"WITH RECURSIVE x AS (SELECT 1 FROM impressions) SELECT 1 AS a FROM x", []string{"1:6: WITH RECURSIVE is not run | join"}},
+		{"SELECT a FROM (WITH x AS (SELECT 1 AS a FROM impressions) SELECT a FROM x) y", []string{"1:16: WITH inside a subquery is not run | before the first SELECT"}},
+		{"SELECT x.b FROM (SELECT rank AS a FROM impressions) x", []string{"1:8: x has no column b | there is a"}},
+		{"SELECT x.a FROM (SELECT rank AS a, rank FROM impressions UNION ALL SELECT 1, 2 FROM ratings) x", []string{"1:58: UNION in a subquery is not run | "}},
+		{"SELECT x.a FROM (SELECT rank + 1, NULL AS a FROM impressions) x", []string{"1:25: this expression has no name | AS name"}},
+		{"SELECT x.a FROM (SELECT NULL AS a FROM impressions) x", []string{"1:25: column a has no type | CAST"}},
+		{"SELECT x.a FROM (SELECT rank AS a FROM impressions) x JOIN playbacks p ON p.profile_id = x.a AND p.played_at > TIMESTAMP '2024-01-01 00:00:00'", []string{"1:17: does not select the event time | select list"}},
+		{"SELECT x.a FROM (impressions) x", []string{"1:18: parentheses in FROM hold a subquery | "}},
+		// Groups.
+		{"SELECT i.rank, i.title_id, COUNT(*) AS n FROM impressions i GROUP BY i.rank, i.shown_at", []string{"1:16: i.title_id is neither in GROUP BY nor inside an aggregate | FIRST_VALUE(i.title_id)"}},
+		{"SELECT COUNT(*) AS n FROM impressions i LEFT JOIN playbacks p ON p.profile_id = i.profile_id" + band + " GROUP BY p.playback_id, p.played_at", []string{"1:173: never end | add i.shown_at (p may be NULL, and then has no time)"}},
+		{"SELECT COUNT(*) AS n FROM impressions i FULL JOIN playbacks p ON p.profile_id = i.profile_id" + band + " GROUP BY i.shown_at", []string{"1:173: never end | instead of an outer join"}},
+		{"SELECT i.shown_at, SUM(i.rank + COUNT(*)) AS a, COUNT(*) + 1 AS b FROM impressions i WHERE COUNT(*) > 1 GROUP BY i.shown_at, MAX(i.rank), 1, NULL HAVING n > 1", []string{
+			"1:33: COUNT is an aggregate, which cannot stand here | HAVING", "1:92: COUNT is an aggregate, which cannot stand here | ", "1:126: MAX is an aggregate, which cannot stand here | ", "1:139: GROUP BY a constant | positions", "1:142: GROUP BY a constant | ", "1:154: no column n | "}},
+		{"SELECT shown_at, SUM(impression_id) AS a, LISTAGG(rank) AS b, COUNT(1, 2) AS c, SUM(*) AS d, MAX(rank IGNORE NULLS) AS e, LISTAGG(Country, Country) AS f FROM impressions GROUP BY shown_at", []string{
+			"1:18: SUM takes a number, not STRING | ", "1:43: LISTAGG takes a text, not INT | CAST", "1:63: COUNT takes one value, not 2 | ", "1:81: SUM takes a value, not * | COUNT(*)", "1:94: MAX takes no IGNORE NULLS | ARRAY_AGG", "1:123: the separator of LISTAGG is not a constant text | "}},
+		{"SELECT shown_at, MIN(DISTINCT rank ORDER BY rank) AS g FROM impressions GROUP BY shown_at", []string{"1:36: ORDER BY inside MIN is not run | event time"}},
+		{"SELECT MEDIAN(rank) AS a, UPPER(DISTINCT Country) AS b, RANK() OVER (ORDER BY rank) AS c, MAX(rank) OVER (ORDER BY rank) AS d FROM impressions", []string{
+			"1:8: MEDIAN is an aggregate that is not run | COUNT, SUM", "1:27: UPPER is no aggregate | ", "1:57: RANK(..) OVER (..) is not run | ROW_NUMBER() OVER", "1:91: MAX(..) OVER (..) is not run | GROUP BY"}},
+		{"SELECT nums, MAX(addr) AS a FROM mixed GROUP BY nums, ts", []string{"1:8: mixed.nums is neither in GROUP BY | ", "1:14: MAX takes no ROW", "1:49: GROUP BY takes no ARRAY<INT> | elements"}},
+		{"SELECT rank FROM impressions HAVING rank > 1", []string{"1:42: HAVING without GROUP BY | WHERE"}},
+		{"SELECT rank FROM impressions GROUP BY CUBE (rank)", []string{"1:39: GROUP BY CUBE is not run | UNION ALL"}},
+		// Numbers.
+		{"SELECT rank FROM impressions QUALIFY rank = 1", []string{"1:43: QUALIFY without ROW_NUMBER() | OVER"}},
+		{"SELECT rank FROM impressions WHERE ROW_NUMBER() OVER (PARTITION BY shown_at ORDER BY rank) = 1", []string{"1:36: ROW_NUMBER() cannot stand here | QUALIFY"}},
+		{"SELECT ROW_NUMBER() OVER (PARTITION BY shown_at) AS a, ROW_NUMBER() AS b, ROW_NUMBER(1) OVER (PARTITION BY shown_at ORDER BY rank) AS c FROM impressions", []string{
+			"1:8: ROW_NUMBER() without ORDER BY | content", "1:56: ROW_NUMBER() without OVER | PARTITION BY", "1:75: ROW_NUMBER takes nothing | "}},
+		{"SELECT ROW_NUMBER() OVER (PARTITION BY shown_at ORDER BY rank ROWS UNBOUNDED PRECEDING) AS c FROM impressions", []string{"1:63: a frame (ROWS ..) is not run | "}},
+		{"SELECT ROW_NUMBER() OVER (PARTITION BY shown_at ORDER BY rank) AS a, ROW_NUMBER() OVER (PARTITION BY shown_at ORDER BY title_id) AS b FROM impressions", []string{"1:70: a second ROW_NUMBER() with another OVER | subquery"}},
+		{"SELECT shown_at, ROW_NUMBER() OVER (PARTITION BY shown_at ORDER BY shown_at) AS a FROM impressions GROUP BY shown_at", []string{"1:18: ROW_NUMBER() beside GROUP BY | subquery"}},
+		// Windows.
+		{"SELECT window_start FROM TABLE(TUMBLE(TABLE impressions, DESCRIPTOR(rank), INTERVAL '1' HOUR)) GROUP BY window_start, window_end", []string{"1:69: rank is not the event time | DESCRIPTOR(shown_at)"}},
+		{"SELECT window_start FROM TABLE(TUMBLE(TABLE impressions, DESCRIPTOR(shown_at), INTERVAL '1' MONTH)) GROUP BY window_start, window_end", []string{"1:80: TUMBLE takes lengths that are constant | "}},
+		{"SELECT window_start FROM TABLE(TUMBLE(TABLE impressions, DESCRIPTOR(shown_at), INTERVAL '0.0005' SECOND)) GROUP BY window_start, window_end", []string{"1:80: whole milliseconds | "}},
+		{"SELECT window_start FROM TABLE(HOP(TABLE impressions, DESCRIPTOR(shown_at), INTERVAL '1' HOUR, INTERVAL '5' MINUTE)) GROUP BY window_start, window_end", []string{"1:32: no multiple of its slide | the slide first"}},
+		{"SELECT window_start FROM TABLE(HOP(TABLE impressions, DESCRIPTOR(shown_at), INTERVAL '1' HOUR)) GROUP BY window_start, window_end", []string{"1:32: HOP does not take 1 lengths | "}},
+		{"SELECT window_start FROM TABLE(TUMBLE(TABLE impressions, DESCRIPTOR(shown_at), INTERVAL '0' HOUR)) GROUP BY window_start, window_end", []string{"1:32: TUMBLE takes lengths above zero | "}},
+		{"SELECT window_start, COUNT(*) AS n FROM " + tumble + " GROUP BY window_start", []string{"1:124: GROUP BY over a window lacks window_start and window_end | "}},
+		{"SELECT window_start, COUNT(window_end) AS n FROM " + tumble + " WHERE window_start > shown_at GROUP BY window_start, window_end", []string{"1:22: known only behind GROUP BY | ", "1:56: window_start in WHERE or ON | HAVING"}},
+		{"SELECT 1 AS a FROM TABLE(TUMBLE(TABLE devices, DESCRIPTOR(shown_at), INTERVAL '1' HOUR)) GROUP BY window_start, window_end", []string{"1:33: TUMBLE over the table devices | stream"}},
+		{"SELECT 1 AS a FROM impressions i JOIN " + tumble + " t ON TRUE GROUP BY i.shown_at", []string{"1:45: TUMBLE on the right of a join is not run | FROM"}},
+		{"SELECT window_end FROM TABLE(TUMBLE((SELECT window_start, window_time FROM " + tumble + " GROUP BY window_start, window_end, window_time), DESCRIPTOR(window_time), INTERVAL '1' DAY)) GROUP BY window_start, window_end", []string{"1:37: has a column window_start already | window_start AS inner_window_start"}},
+		{"SELECT 1 AS a FROM TABLE(CUMULATE(TABLE impressions, DESCRIPTOR(shown_at), INTERVAL '1' HOUR, INTERVAL '1' DAY)) GROUP BY window_start, window_end", []string{"1:26: CUMULATE is not run | TUMBLE"}},
+		{"SELECT 1 AS a FROM TABLE(TUMBLE(DATA => TABLE impressions)) GROUP BY window_start, window_end", []string{"1:33: arguments by name are not run | TABLE s"}},
+		{"SELECT rank FROM TABLE(SESSION(TABLE impressions PARTITION BY rank, DESCRIPTOR(shown_at), INTERVAL '1' HOUR)) WHERE rank > 1 GROUP BY window_start, window_end", []string{
+			"1:63: PARTITION BY has a column that GROUP BY lacks | both", "1:122: WHERE around a SESSION is not run | FILTER"}},
+		{"SELECT rank FROM TABLE(SESSION(TABLE impressions, DESCRIPTOR(shown_at), INTERVAL '1' HOUR)) GROUP BY rank, window_start, window_end", []string{"1:102: GROUP BY has a column that the PARTITION BY of SESSION lacks | both"}},
+		{"SELECT rank FROM impressions WHERE rank IN (SELECT stars FROM ratings)", []string{"1:41: unbounded stream join with ratings | add a band of time: AND ratings.rated_at"}},
+		{"SELECT rank FROM impressions WHERE rank NOT IN (SELECT stars FROM ratings) AND NOT rank IN (SELECT stars FROM ratings) AND rank IN (SELECT * FROM ratings)", []string{
+			"1:45: NOT IN with a subquery is not run | NOT EXISTS", "1:89: NOT IN with a subquery is not run | NOT EXISTS", "1:129: IN takes a subquery of one column | EXISTS"}},
+		{"SELECT rank FROM impressions WHERE EXISTS (SELECT 1 FROM ratings) AND (SELECT 2) = 2", []string{"1:36: EXISTS without a condition | band of time", "1:71: a subquery as a value is not run | join"}},
 		{"INSERT INTO x SELECT 1", []string{"1:1: INSERT is not part of a query | begin with SELECT"}},
-		{"SELECT rank FROM impressions QUALIFY ROW_NUMBER() OVER (ORDER BY rank) = 1", []string{"1:30: QUALIFY is not run yet | "}},
-		{"SELECT ROW_NUMBER() OVER (PARTITION BY rank ORDER BY shown_at) AS n FROM impressions", []string{"1:8: ROW_NUMBER(..) OVER (..) is a window function | band of time"}},
-		{"SELECT SUM(rank) FILTER (WHERE rank > 1) AS n FROM impressions", []string{"1:18: FILTER (WHERE ..) is not run yet | "}},
-		{"SELECT * FROM TABLE(TUMBLE(TABLE impressions, DESCRIPTOR(shown_at), INTERVAL '1' HOUR))", []string{"1:15: window table functions | band of time"}},
+		{"SELECT rank FROM impressions QUALIFY ROW_NUMBER() OVER (ORDER BY rank) = 1", []string{"1:51: the groups of PARTITION BY never end | add impressions.shown_at"}},
+		{"SELECT ROW_NUMBER() OVER (PARTITION BY rank ORDER BY shown_at) AS n FROM impressions", []string{"1:21: the groups of PARTITION BY never end | "}},
+		{"SELECT SUM(rank) FILTER (WHERE rank > 1) AS n FROM impressions", []string{"1:8: SUM without GROUP BY has no end | "}},
+		{"SELECT * FROM TABLE(TUMBLE(TABLE impressions, DESCRIPTOR(shown_at), INTERVAL '1' HOUR))", []string{"1:21: TUMBLE without GROUP BY is not run | window_start, window_end"}},
 		{"SELECT * FROM impressions TABLESAMPLE (10)", []string{"1:27: TABLESAMPLE is not run | MD5"}},
 		{"SELECT rank FROM impressions; SELECT 1", []string{"1:31: expected the end of the query | "}},
 		{"SELECT rank", []string{"1:12: FROM is missing | the stream to read"}},
 		{"", []string{"1:1: the query is empty | SELECT"}},
 		// Joins.
-		{"SELECT i.rank FROM impressions i RIGHT JOIN playbacks p ON p.profile_id = i.profile_id" + band, []string{"1:34: RIGHT JOIN is not run yet | LEFT JOIN"}},
-		{"SELECT i.rank FROM impressions i FULL OUTER JOIN playbacks p ON p.profile_id = i.profile_id" + band, []string{"1:34: FULL JOIN is not run yet | LEFT JOIN"}},
+		{"SELECT i.rank FROM impressions i RIGHT JOIN devices d ON d.device_id = i.device_id", []string{"1:34: RIGHT JOIN of the table devices is not run | LEFT JOIN"}},
+		{"SELECT i.rank FROM impressions i WHERE i.rank = 1 OR EXISTS (SELECT 1 FROM playbacks p WHERE p.profile_id = i.profile_id" + band + ")", []string{"1:54: EXISTS inside another expression | WHERE a AND [NOT] EXISTS"}},
+		{"SELECT p.device FROM impressions i WHERE EXISTS (SELECT 1 FROM playbacks p WHERE p.profile_id = i.profile_id" + band + ")", []string{"1:8: neither a stream nor a table is called p here | there is i"}},
+		{"SELECT i.rank FROM impressions i WHERE EXISTS (SELECT 1 FROM devices d WHERE d.device_id = i.device_id) AND EXISTS (SELECT nope FROM playbacks p JOIN ratings r ON TRUE)", []string{"1:62: EXISTS over the table devices | JOIN the table", "1:146: a join inside EXISTS is not run | one EXISTS"}},
+		{"SELECT i.rank FROM impressions i WHERE EXISTS (SELECT p.nope FROM playbacks p WHERE p.profile_id = i.profile_id)", []string{"1:40: unbounded stream join with playbacks | band of time", "1:55: p has no column nope | "}},
 		{"SELECT i.rank FROM impressions i CROSS JOIN playbacks p", []string{"1:34: CROSS JOIN is not run | JOIN .. ON"}},
 		{"SELECT i.rank FROM impressions i, playbacks p", []string{"1:33: a comma in FROM is not run | JOIN .. ON"}},
 		{"SELECT i.rank FROM impressions i NATURAL JOIN playbacks p", []string{"1:34: NATURAL JOIN is not run | ON"}},
 		{"SELECT i.rank FROM impressions i JOIN playbacks p USING (profile_id)", []string{"1:51: USING is not run | ON p.id = i.id"}},
 		{"SELECT i.rank FROM impressions i JOIN playbacks p", []string{"1:50: expected ON behind the join with playbacks | ON p.id"}},
-		{"SELECT i.rank FROM impressions i LEFT SEMI JOIN playbacks p ON TRUE", []string{"1:34: SEMI JOIN is not run yet | IS NOT NULL"}},
-		{"SELECT i.rank FROM impressions i LEFT ANTI JOIN playbacks p ON TRUE", []string{"1:34: ANTI JOIN is not run yet | IS NULL"}},
+		{"SELECT i.rank FROM impressions i LEFT SEMI JOIN playbacks p ON TRUE", []string{"1:34: SEMI JOIN is not run | EXISTS"}},
+		{"SELECT i.rank FROM impressions i LEFT ANTI JOIN playbacks p ON TRUE", []string{"1:34: ANTI JOIN is not run | NOT EXISTS"}},
 		{"SELECT i.rank FROM impressions i JOIN playbacks FOR SYSTEM_TIME AS OF i.shown_at AS p ON p.profile_id = i.profile_id" + band, []string{"1:71: FOR SYSTEM_TIME AS OF on a stream | band of time"}},
 		// What depends on when it runs.
 		{"SELECT CURRENT_TIMESTAMP AS a, now() AS b, PROCTIME() AS c, rand() AS d, UUID() AS e FROM impressions", []string{
 			"1:8: CURRENT_TIMESTAMP depends on when | event time", "1:32: NOW depends on when | event time", "1:44: PROCTIME depends | event time", "1:61: RAND depends | hash", "1:74: UUID depends | MD5"}},
 		// Functions.
-		{"SELECT COUNT(*) AS n, SUM(rank) AS s FROM impressions", []string{"1:8: COUNT is an aggregate | ", "1:23: SUM is an aggregate | "}},
+		{"SELECT COUNT(*) AS n, SUM(rank) AS s FROM impressions", []string{"1:8: COUNT without GROUP BY has no end | TUMBLE", "1:23: SUM without GROUP BY | "}},
 		{"SELECT UPER(impression_id) AS a, my_udf(rank) AS b, NVL(rank, 0) AS c, length(impression_id) AS d FROM impressions", []string{
 			"1:8: function UPER is not known | did you mean UPPER", "1:34: function MY_UDF is not known | functions of your own", "1:53: NVL is not a function here | COALESCE(a, b)", "1:72: LENGTH is not a function here | CHAR_LENGTH"}},
 		{"SELECT LEFT(impression_id, 2) AS a, cat.f(rank) AS b FROM impressions", []string{"1:8: LEFT is not a function here | SUBSTRING", "1:37: function cat.f is not known | "}},
@@ -140,7 +193,11 @@ func TestTables(t *testing.T) {
 	if len(problems) > 0 || len(refs) != 5 || refs[0] != (Ref{"impressions", 5, 6}) || refs[1] != (Ref{"playbacks", 6, 11}) || refs[4].Name != "odd name" {
 		t.Errorf("%+v %s", refs, listed(problems))
 	}
-	refs, problems = Tables("SELECT a FROM s GROUP BY b")
+	refs, problems = Tables("WITH w AS (SELECT a FROM s JOIN (SELECT b FROM u) x ON TRUE) SELECT a FROM TABLE(TUMBLE(TABLE w, DESCRIPTOR(a), INTERVAL '1' DAY)) WHERE EXISTS (SELECT 1 FROM v WHERE a = b)")
+	if len(problems) > 0 || len(refs) != 3 || refs[0].Name != "s" || refs[1].Name != "u" || refs[2].Name != "v" {
+		t.Errorf("%+v %s", refs, listed(problems))
+	}
+	refs, problems = Tables("SELECT a FROM s ORDER BY b")
 	if len(problems) != 1 || len(refs) != 1 {
 		t.Errorf("%+v %s", refs, listed(problems))
 	}

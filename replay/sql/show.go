@@ -74,6 +74,12 @@ func show(b *strings.Builder, n Node, depth int) {
 		}
 		on(n.On)
 		show(b, n.Input, depth+1)
+	case *Group:
+		groupLine(n, line, detail)
+		show(b, n.Input, depth+1)
+	case *Rank:
+		rankLine(n, line)
+		show(b, n.Input, depth+1)
 	case *Scan:
 		name := n.Stream
 		if n.Alias != n.Stream {
@@ -86,11 +92,61 @@ func show(b *strings.Builder, n Node, depth int) {
 	}
 }
 
-func kindText(k JoinKind) string {
-	if k == Left {
-		return "left"
+func groupLine(n *Group, line, detail func(string, ...any)) {
+	fields := n.Input.Fields()
+	name := func(c int) string {
+		if c < 0 {
+			return "*"
+		}
+		return fields[c].Name
 	}
-	return "inner"
+	text := "group by " + strings.Join(fieldNames(fields[:n.Keys]), ", ")
+	if n.Keys == 0 {
+		text = "group all rows"
+	}
+	switch w := n.Window; {
+	case w == nil && n.Time < 0:
+		line("%s, the event time", text)
+	case w == nil:
+		line("%s, %s, %s to %s behind the event time", text, name(n.Time), micros(n.Lo), micros(n.Hi))
+	case w.Gap > 0:
+		line("%s in sessions %s apart", text, micros(w.Gap))
+	case w.Slide < w.Size:
+		line("%s in windows of %s every %s", text, micros(w.Size), micros(w.Slide))
+	default:
+		line("%s in windows of %s", text, micros(w.Size))
+	}
+	for _, a := range n.Aggs {
+		text := ""
+		if a.Order >= 0 && (a.Func == "LISTAGG" || a.Func == "ARRAY_AGG" || a.Func == "FIRST_VALUE" || a.Func == "LAST_VALUE") {
+			text = " in the order of " + name(a.Order)
+		}
+		detail("%s %s%s", a.name, a.Type, text)
+	}
+}
+
+func rankLine(n *Rank, line func(string, ...any)) {
+	fields := n.Input.Fields()
+	var keys, order []string
+	for _, k := range n.Keys {
+		keys = append(keys, fields[k].Name)
+	}
+	for _, o := range n.Order {
+		text := fields[o.Column].Name
+		if o.Desc {
+			text += " DESC"
+		}
+		order = append(order, text)
+	}
+	text := "number the rows of each " + strings.Join(keys, ", ") + " by " + strings.Join(order, ", ")
+	if n.Most > 0 {
+		text += fmt.Sprintf(", the first %d", n.Most)
+	}
+	line("%s", text)
+}
+
+func kindText(k JoinKind) string {
+	return [...]string{"inner", "left", "right", "full", "semi", "anti"}[k]
 }
 
 // micros is a length of time in its largest units: 4h, -30m, 1d2h, 0s, 0.000001s.

@@ -88,20 +88,8 @@ func want(t *testing.T, query string, problems []Problem, lines ...string) {
 
 func walk(n Node, visit func(Node)) {
 	visit(n)
-	switch n := n.(type) {
-	case *Join:
-		walk(n.Left, visit)
-		walk(n.Right, visit)
-	case *Lookup:
-		walk(n.Input, visit)
-	case *Filter:
-		walk(n.Input, visit)
-	case *Project:
-		walk(n.Input, visit)
-	case *Union:
-		for _, in := range n.Inputs {
-			walk(in, visit)
-		}
+	for _, in := range Inputs(n) {
+		walk(in, visit)
 	}
 }
 
@@ -167,6 +155,28 @@ func checkPlan(t *testing.T, p *Plan) {
 			check("on", n.On, both)
 		case *Filter:
 			check("filter", n.Where, n.Input.Fields())
+		case *Group:
+			in := n.Input.Fields()
+			for _, a := range n.Aggs {
+				for _, c := range []int{a.Arg, a.Filter, a.Order} {
+					if c < -1 || c >= len(in) {
+						t.Errorf("%s: column %d is not in %v", a.Func, c, in)
+					}
+				}
+				if a.Filter >= 0 && in[a.Filter].Type.Kind != schema.Boolean || a.Order >= 0 && in[a.Order].Type.Kind != schema.Timestamp {
+					t.Errorf("%s: filter %d and order %d of %v", a.Func, a.Filter, a.Order, in)
+				}
+			}
+			if n.Time >= 0 && in[n.Time].Type.Kind != schema.Timestamp || n.Keys > len(in) {
+				t.Errorf("time %d and %d keys of %v", n.Time, n.Keys, in)
+			}
+		case *Rank:
+			in := n.Input.Fields()
+			for i, f := range n.Fields()[:n.Carry] {
+				if !f.Type.Equal(in[i].Type) {
+					t.Errorf("column %d is %s below and %s above", i, in[i].Type, f.Type)
+				}
+			}
 		case *Project:
 			checkAll("project", n.Exprs, n.Input.Fields())
 		}

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 
@@ -65,6 +66,9 @@ func (e Entry) Time() int64 { return e.b.time[e.i] }
 
 // Mark notes that the row has a partner.
 func (e Entry) Mark() { e.b.matched[e.i>>6] |= 1 << (e.i & 63) }
+
+// Marked reports whether Mark was called, or Sweep has visited the row.
+func (e Entry) Marked() bool { return e.b.matched[e.i>>6]&(1<<(e.i&63)) != 0 }
 
 // Hash is the hash the row was inserted under.
 func (e Entry) Hash() uint64 { return e.b.hash[e.i] }
@@ -322,8 +326,12 @@ func (s *Store) SameKey(e Entry, keys []Column, i int) bool {
 
 // ProbeOne visits the held rows of one hash whose time lies in [from, to] until visit returns false.
 func (s *Store) ProbeOne(hash uint64, from, to int64, visit func(Entry) bool) {
-	for _, b := range s.buckets {
-		if b.max < from || b.min > to {
+	first, _ := slices.BinarySearchFunc(s.buckets, from, func(b *bucket, t int64) int { return cmp.Compare(b.max, t) })
+	for _, b := range s.buckets[first:] {
+		if b.start > to {
+			return
+		}
+		if b.min > to {
 			continue
 		}
 		for e := b.heads[hash&uint64(len(b.heads)-1)]; e != 0; e = b.next[e-1] {
@@ -355,10 +363,12 @@ func (s *Store) Sweep(before int64, visit func(Entry)) {
 
 // Expire forgets the buckets whose rows are all before a time. The memory of a segment goes with its last row:
 // references into it must not be used afterwards.
-func (s *Store) Expire(before int64) {
+func (s *Store) Expire(before int64) { s.expire(func(b *bucket) bool { return b.max < before }) }
+
+func (s *Store) expire(gone func(*bucket) bool) {
 	kept := s.buckets[:0]
 	for _, b := range s.buckets {
-		if b.max >= before {
+		if !gone(b) {
 			kept = append(kept, b)
 			continue
 		}

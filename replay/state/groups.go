@@ -1,0 +1,122 @@
+package state
+
+import (
+	"bytes"
+	"math"
+)
+
+// HashAll sets hashes[i] to the hash of row i over all the columns, where a NULL is a value like any other.
+func HashAll(cols []Column, n int, hashes []uint64) {
+	for i := range hashes[:n] {
+		hashes[i] = hashSeed
+	}
+	var before []uint64
+	for k := range cols {
+		c := &cols[k]
+		nullable := c.valid != nil || c.layout == layoutNull
+		if nullable {
+			before = append(before[:0], hashes[:n]...)
+		}
+		c.hashInto(n, hashes)
+		for i := 0; nullable && i < n; i++ {
+			if c.Null(i) {
+				hashes[i] = mix(before[i], hashSeed)
+			}
+		}
+	}
+}
+
+// Order compares row i of c with row j of o as ORDER BY does, but for NULL, which comes first: text by its bytes, -0.0
+// before 0.0, NaN last.
+func (c *Column) Order(i int, o *Column, j int) int {
+	if c.layout == layoutBytes {
+		if c.valid == nil && o.valid == nil {
+			return bytes.Compare(c.Bytes(i), o.Bytes(j))
+		}
+		return c.Compare(i, o, j)
+	}
+	if c.float == 0 || c.Null(i) || o.Null(j) {
+		return c.Compare(i, o, j)
+	}
+	a, b := c.sortable(i), o.sortable(j)
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// sortable is a floating-point value as a whole number of the same order.
+func (c *Column) sortable(i int) int64 {
+	var f float64
+	if c.float == 4 {
+		f = float64(math.Float32frombits(uint32(c.v4[i])))
+	} else {
+		f = math.Float64frombits(uint64(c.v8[i]))
+	}
+	if f != f {
+		return math.MaxInt64
+	}
+	bits := int64(math.Float64bits(f))
+	return bits ^ int64(uint64(bits>>63)>>1)
+}
+
+// IdenticalKeys reports whether two held rows have the same key; NULL is the same as NULL.
+func (s *Store) IdenticalKeys(a, b Ref) bool {
+	for _, key := range s.keys {
+		if !key[a.Segment].Identical(int(a.Row), key[b.Segment], int(b.Row)) {
+			return false
+		}
+	}
+	return true
+}
+
+// Range visits the held rows whose time lies in [from, to).
+func (s *Store) Range(from, to int64, visit func(Entry)) {
+	for _, b := range s.buckets {
+		if b.max < from || b.min >= to {
+			continue
+		}
+		for i, t := range b.time {
+			if t >= from && t < to {
+				visit(Entry{b, int32(i)})
+			}
+		}
+	}
+}
+
+// First is the earliest time of a held row that is not before from; false when there is none.
+func (s *Store) First(from int64) (least int64, ok bool) {
+	for _, b := range s.buckets {
+		if b.max < from || ok && b.min >= least {
+			continue
+		}
+		if b.min >= from {
+			least, ok = b.min, true
+			continue
+		}
+		for _, t := range b.time {
+			if t >= from && (!ok || t < least) {
+				least, ok = t, true
+			}
+		}
+	}
+	return least, ok
+}
+
+// ExpireKept forgets the buckets whose rows are all before a time and kept, as Entry.Keep has it.
+func (s *Store) ExpireKept(before int64) {
+	s.expire(func(b *bucket) bool {
+		if b.max >= before {
+			return false
+		}
+		for i := range b.ref {
+			if !(Entry{b, int32(i)}).Kept() {
+				return false
+			}
+		}
+		return true
+	})
+}
