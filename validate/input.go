@@ -87,6 +87,7 @@ type opener struct {
 	ctx  context.Context
 	opts *Options
 	tmp  string // folder of this run, removed at its end
+	pool pool
 }
 
 func (o *opener) open(in Input, side string) ([]*openFile, error) {
@@ -281,7 +282,7 @@ func (o *opener) openPlace(p place) (*openFile, error) {
 	f := &openFile{info: InputFile{Path: p.name, Bytes: p.size, ETag: p.etag, Rows: -1}, value: map[string]string{}}
 	switch format {
 	case "parquet":
-		f.source, err = openParquet(p.name, at, p.size, closer)
+		f.source, err = openParquet(p.name, at, p.size, closer, &o.pool, o.opts.Memory/8/int64(o.opts.Parallelism))
 	case "csv", "tsv":
 		f.source, err = openCSV(o.ctx, text, format == "tsv")
 	case "ndjson":
