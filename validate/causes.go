@@ -196,6 +196,12 @@ func fitsDecimals(cause, coarse, fine string, d int) bool {
 	if decimalsOf(fine) <= d || len(fine) > 60 {
 		return false
 	}
+	// Most pairs are too far apart for either, and exact fractions are slow.
+	x, err1 := strconv.ParseFloat(fine, 64)
+	y, err2 := strconv.ParseFloat(coarse, 64)
+	if gap := math.Abs(x - y); err1 == nil && err2 == nil && gap > 1.1*math.Pow10(-d)+1e-15*math.Abs(x) {
+		return false
+	}
 	a, ok := new(big.Rat).SetString(fine)
 	b, ok2 := new(big.Rat).SetString(coarse)
 	if !ok || !ok2 {

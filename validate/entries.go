@@ -21,6 +21,7 @@ type entries struct {
 	mem    *atomic.Int64
 	budget int64
 	spill  *spillFile
+	arena  *arena
 
 	mu     sync.Mutex
 	victim int // ranges from here on are on disk
@@ -48,7 +49,7 @@ type entryPart struct {
 	extents []extent
 	words   int64
 	out     bool     // on disk, or to go there
-	slots   []uint16 // hash table of chunk<<entries.chunk|entry, plus one; see index
+	slots   []uint32 // hash table: sixteen bits of the key, and where its entry is, plus one; see index
 }
 
 type extent struct{ off, words int64 }
@@ -90,29 +91,32 @@ func (s *spillFile) close() {
 // entryWriter is one goroutine's way into entries.
 type entryWriter struct {
 	e     *entries
-	tails [][]uint64
+	tails [][]uint64 // chunks, of which
+	used  []int32    // so many words are written
 }
 
 func (e *entries) writer() *entryWriter {
-	return &entryWriter{e: e, tails: make([][]uint64, len(e.parts))}
+	return &entryWriter{e: e, tails: make([][]uint64, len(e.parts)), used: make([]int32, len(e.parts))}
 }
 
-// tail is where the next entry of a range goes.
-func (w *entryWriter) tail(p int) ([]uint64, error) {
-	t := w.tails[p]
-	if cap(t)-len(t) >= w.e.layout.words() {
-		return t, nil
+// next is where the next entry of a range goes.
+func (w *entryWriter) next(p uint64) ([]uint64, error) {
+	n, words := int(w.used[p]), w.e.layout.words()
+	if n+words > len(w.tails[p]) {
+		if err := w.flush(int(p)); err != nil {
+			return nil, err
+		}
+		n = 0
 	}
-	if err := w.flush(p); err != nil {
-		return nil, err
-	}
-	return w.tails[p], nil
+	w.used[p] = int32(n + words)
+	return w.tails[p][n : n+words], nil
 }
 
 // flush hands a range's chunk over and begins another.
 func (w *entryWriter) flush(p int) error {
-	e, t := w.e, w.tails[p]
+	e, t := w.e, w.tails[p][:w.used[p]]
 	part := &e.parts[p]
+	w.used[p] = 0
 	if len(t) > 0 {
 		part.mu.Lock()
 		out := part.out
@@ -129,7 +133,6 @@ func (w *entryWriter) flush(p int) error {
 			part.mu.Lock()
 			part.extents = append(part.extents, extent{off, int64(len(t))})
 			part.mu.Unlock()
-			w.tails[p] = t[:0]
 			return nil
 		}
 	}
@@ -142,11 +145,15 @@ func (w *entryWriter) flush(p int) error {
 	e.mu.Lock()
 	w.tails[p] = nil
 	if n := len(e.free); n > 0 {
-		w.tails[p], e.free = e.free[n-1][:0], e.free[:n-1]
+		w.tails[p], e.free = e.free[n-1][:size], e.free[:n-1]
 	}
 	e.mu.Unlock()
 	if w.tails[p] == nil {
-		w.tails[p] = make([]uint64, 0, size)
+		c, err := e.arena.words(size)
+		if err != nil {
+			return err
+		}
+		w.tails[p] = c
 	}
 	return nil
 }
@@ -190,7 +197,8 @@ func (w *entryWriter) close() error {
 		if t == nil {
 			continue
 		}
-		w.tails[p] = nil
+		t = t[:w.used[p]]
+		w.tails[p], w.used[p] = nil, 0
 		part := &e.parts[p]
 		part.mu.Lock()
 		out := part.out
@@ -264,9 +272,6 @@ func (e *entries) load(p int, buf []uint64, sub, subs int) ([]uint64, error) {
 
 // drop frees a range.
 func (e *entries) drop(p int) {
-	for _, c := range e.parts[p].chunks {
-		e.mem.Add(-int64(cap(c)) * 8)
-	}
 	e.parts[p].chunks = nil
 }
 

@@ -3,6 +3,7 @@ package validate
 import (
 	"context"
 	"sync/atomic"
+	"unsafe"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -23,7 +24,11 @@ func (e *entries) index(ctx context.Context, parallelism int, m *marks) (match, 
 				if p >= len(e.parts) {
 					return nil
 				}
-				if e.indexPart(&e.parts[p], m) {
+				twice, err := e.indexPart(&e.parts[p], m)
+				if err != nil {
+					return err
+				}
+				if twice {
 					dups.Store(true)
 				}
 			}
@@ -34,22 +39,31 @@ func (e *entries) index(ctx context.Context, parallelism int, m *marks) (match, 
 	return match{dups: dups.Load()}, err
 }
 
-func (e *entries) indexPart(part *entryPart, m *marks) (dups bool) {
+func (e *entries) indexPart(part *entryPart, m *marks) (dups bool, err error) {
 	if part.out || len(part.chunks)<<e.chunk >= 1<<16 {
-		return false
+		return false, nil
 	}
 	w := e.layout.words()
 	size := 16
-	for int64(size)*3 < part.words/int64(w)*4 {
+	for int64(size)*2 < part.words/int64(w)*3 {
 		size *= 2
 	}
-	slots, mask := make([]uint16, size), uint64(size-1)
+	words, err := e.arena.words(size / 2)
+	if err != nil {
+		return false, err
+	}
+	slots, mask := unsafe.Slice((*uint32)(unsafe.Pointer(&words[0])), size), uint64(size-1)
+	part.slots = slots
 	two := e.layout.keyWords == 2
 	for c, chunk := range part.chunks {
 		for i := 0; i < len(chunk); i += w {
 			x := chunk[i : i+w]
+			tag := tagOf(x[0])
 			s := x[0] & mask
 			for ; slots[s] != 0; s = (s + 1) & mask {
+				if slots[s]&tagMask != tag {
+					continue
+				}
 				o := e.entry(part, slots[s])
 				if o[0] == x[0] && (!two || o[1] == x[1]) {
 					o[w-1] |= several | matched
@@ -61,20 +75,67 @@ func (e *entries) indexPart(part *entryPart, m *marks) (dups bool) {
 				}
 			}
 			if slots[s] == 0 {
-				slots[s] = uint16(c<<e.chunk|i/w) + 1
+				slots[s] = tag | uint32(c<<e.chunk|i/w) + 1
 			}
 		}
 	}
-	part.slots = slots
-	return dups
+	return dups, nil
 }
 
+const tagMask = 0xffff0000
+
+// tagOf is some of a key's bits, other than those that choose its range and its slot.
+func tagOf(key uint64) uint32 { return uint32(key>>16) & tagMask }
+
 // entry is what a slot refers to.
-func (e *entries) entry(part *entryPart, slot uint16) []uint64 {
+func (e *entries) entry(part *entryPart, slot uint32) []uint64 {
 	w := e.layout.words()
-	c := part.chunks[(slot-1)>>e.chunk]
-	i := int(slot-1) & (1<<e.chunk - 1) * w
-	return c[i : i+w]
+	at := slot&^tagMask - 1
+	i := int(at) & (1<<e.chunk - 1) * w
+	return part.chunks[at>>e.chunk][i : i+w : i+w]
+}
+
+// find returns the slot of a key, or one that is 0.
+func (b *prober) find(part *entryPart, x []uint64) uint32 {
+	mask := uint64(len(part.slots) - 1)
+	tag := tagOf(x[0])
+	for s := x[0] & mask; ; s = (s + 1) & mask {
+		slot := part.slots[s]
+		if slot == 0 {
+			return 0
+		}
+		if slot&tagMask == tag {
+			if o := b.e.entry(part, slot); o[0] == x[0] && (b.e.layout.keyWords == 1 || o[1] == x[1]) {
+				return slot
+			}
+		}
+	}
+}
+
+// warmRows is how many rows' memory is asked for ahead of their use.
+const warmRows = 32
+
+// warm loads what the next rows will need: loads that do not wait for each other, where the search itself waits
+// for memory at every step. That is worth most of the time.
+func (b *prober) warm(part *entryPart, rows []uint64) (sum uint64) {
+	e, w := b.e, b.e.layout.words()
+	mask := uint64(len(part.slots) - 1)
+	n := min(len(rows)/w, warmRows)
+	for i := range n {
+		sum += uint64(part.slots[rows[i*w]&mask])
+	}
+	for i := range n {
+		key := rows[i*w]
+		tag := tagOf(key)
+		for s := key & mask; part.slots[s] != 0; s = (s + 1) & mask {
+			if slot := part.slots[s]; slot&tagMask == tag {
+				at := slot&^tagMask - 1
+				sum += part.chunks[at>>e.chunk][int(at)&(1<<e.chunk-1)*w]
+				break
+			}
+		}
+	}
+	return sum
 }
 
 // unmatched marks the indexed rows that met no row of the other side.
@@ -107,6 +168,7 @@ type prober struct {
 	sorted []uint64
 	count  []int32
 	out    match
+	warmed uint64 // keeps the compiler from leaving loads out
 	// differs is called for the place of each row that is not equal; by default it is marked.
 	differs func(place uint64)
 }
@@ -158,11 +220,11 @@ func (b *prober) flush() error {
 			continue
 		}
 		for ; from < end; from += w {
-			t, err := b.rest.tail(p)
+			to, err := b.rest.next(uint64(p))
 			if err != nil {
 				return err
 			}
-			b.rest.tails[p] = append(t, b.sorted[from:from+w]...)
+			copy(to, b.sorted[from:from+w])
 		}
 	}
 	return nil
@@ -170,18 +232,17 @@ func (b *prober) flush() error {
 
 func (b *prober) probe(part *entryPart, rows []uint64) {
 	e, w, k := b.e, b.e.layout.words(), b.e.layout.keyWords
-	two := k == 2
-	mask := uint64(len(part.slots) - 1)
 	part.mu.Lock()
 	defer part.mu.Unlock()
-	for ; len(rows) > 0; rows = rows[w:] {
+	var warm uint64
+	for at := 0; len(rows) > 0; at, rows = at+1, rows[w:] {
+		if at&(warmRows-1) == 0 {
+			warm += b.warm(part, rows)
+		}
 		x := rows[:w:w]
 		var o []uint64
-		for s := x[0] & mask; part.slots[s] != 0; s = (s + 1) & mask {
-			if o = e.entry(part, part.slots[s]); o[0] == x[0] && (!two || o[1] == x[1]) {
-				break
-			}
-			o = nil
+		if slot := b.find(part, x); slot != 0 {
+			o = e.entry(part, slot)
 		}
 		place := x[w-1] & placeMask
 		switch {
@@ -220,4 +281,5 @@ func (b *prober) probe(part *entryPart, rows []uint64) {
 			b.differs(place)
 		}
 	}
+	b.warmed += warm
 }

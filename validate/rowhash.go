@@ -10,6 +10,7 @@ type rowHasher struct {
 	r      *run
 	side   int
 	layout layout
+	words  int    // of an entry
 	wants  []want // keys, scope, hashed columns
 	scopeK int
 	colK   int
@@ -34,6 +35,9 @@ type place2 struct {
 	view               vec
 }
 
+// earlyRun is how many bytes of rows read early are sorted at a time.
+const earlyRun = 4 << 20
+
 // stepRows is how many rows of a held block are hashed at a time, so that their sums stay in the cache while
 // column after column is added.
 const stepRows = 2048
@@ -42,7 +46,7 @@ const stepRows = 2048
 const unchecked = 4 << 20
 
 func (r *run) newRowHasher(side int, sides [2]*entries, probe bool) *rowHasher {
-	w := &rowHasher{r: r, side: side, layout: sides[side].layout, out: sides[side].writer()}
+	w := &rowHasher{r: r, side: side, layout: sides[side].layout, words: sides[side].layout.words(), out: sides[side].writer()}
 	for i := range r.keys {
 		w.wants = append(w.wants, r.keys[i].want())
 		w.addKey = append(w.addKey, w.keyAdder(newHasher(i, 1, &r.keys[i].common, 0)))
@@ -60,7 +64,8 @@ func (r *run) newRowHasher(side int, sides [2]*entries, probe bool) *rowHasher {
 	w.at = make([]place2, len(w.wants))
 	if probe && !r.multiset && !r.forceAll {
 		w.probe = &prober{e: sides[1-side], first: 1 - side, marks: [2]*marks{&r.marks[0], &r.marks[1]}, rest: w.out}
-		w.early = r.newGatherer(r.suspects(true), r.early, 1<<30)
+		w.early = r.newGatherer(r.suspects(true), r.early, earlyRun)
+		w.early.out.stay = true
 		for c := range w.early.at[len(r.keys):] {
 			w.early.at[len(r.keys)+c] = w.colK + c
 		}
@@ -225,32 +230,29 @@ func (w *rowHasher) hash(b *block, from, n int) error {
 
 // file writes the entry of hashed row i.
 func (w *rowHasher) file(i int, meta uint64) error {
-	if w.probe != nil {
-		if w.layout.keyWords == 1 {
-			w.probe.batch = append(w.probe.batch, w.keyLo[i], w.lo[i], w.hi[i], meta)
-		} else {
-			w.probe.batch = append(w.probe.batch, w.keyLo[i], w.keyHi[i], w.lo[i], w.hi[i], meta)
+	var to []uint64
+	if b := w.probe; b != nil {
+		n := len(b.batch)
+		b.batch = slices.Grow(b.batch, w.words)[:n+w.words]
+		to = b.batch[n:]
+	} else {
+		key := w.lo[i]
+		if !w.r.multiset {
+			key = w.keyLo[i]
 		}
-		return nil
-	}
-	key := w.lo[i]
-	if !w.r.multiset {
-		key = w.keyLo[i]
-	}
-	p := int(key >> w.out.e.shift)
-	t, err := w.out.tail(p)
-	if err != nil {
-		return err
+		var err error
+		if to, err = w.out.next(key >> w.out.e.shift); err != nil {
+			return err
+		}
 	}
 	switch {
 	case w.r.multiset:
-		t = append(t, key, w.hi[i], meta)
-	case w.layout.keyWords == 1:
-		t = append(t, key, w.lo[i], w.hi[i], meta)
+		to[0], to[1], to[2] = w.lo[i], w.hi[i], meta
+	case w.words == 4:
+		to[0], to[1], to[2], to[3] = w.keyLo[i], w.lo[i], w.hi[i], meta
 	default:
-		t = append(t, key, w.keyHi[i], w.lo[i], w.hi[i], meta)
+		to[0], to[1], to[2], to[3], to[4] = w.keyLo[i], w.keyHi[i], w.lo[i], w.hi[i], meta
 	}
-	w.out.tails[p] = t
 	return nil
 }
 
@@ -264,9 +266,9 @@ func (w *rowHasher) readEarly(b *block, base uint64) error {
 		}
 		return nil
 	}
-	before := len(w.early.out.arena)
+	before := w.early.out.total
 	err := w.early.block(b, w.side, w.differ)
-	w.r.earlySum.Add(int64(len(w.early.out.arena) - before))
+	w.r.earlySum.Add(w.early.out.total - before)
 	return err
 }
 

@@ -346,10 +346,12 @@ func (r *run) firstPass(ctx context.Context) error {
 		chunk--
 	}
 	var mem atomic.Int64
+	var mine arena
+	defer mine.free()
 	var sides [2]*entries
 	for s := range sides {
 		sides[s] = &entries{layout: lay, shift: uint(64 - bits.Len(uint(ranges)-1)), parts: make([]entryPart, ranges),
-			chunk: chunk, mem: &mem, budget: r.opts.Memory * 2 / 5, victim: ranges, spill: r.spill}
+			chunk: chunk, mem: &mem, budget: r.opts.Memory * 2 / 5, victim: ranges, spill: r.spill, arena: &mine}
 	}
 	if err := r.hashSide(ctx, first, sides, false); err != nil {
 		return err

@@ -216,7 +216,15 @@ func groups(ctx context.Context, s *sorter, over func(*group, record) error, do 
 		g.same = g.same && bytes.Equal(first, rec.cells())
 		side := rec.side()
 		if g.n[side]++; g.n[side] <= groupKeep {
-			g.rows[side] = append(g.rows[side], record{g.key, append([]byte(nil), rec.rest...), rec.wide})
+			rows := g.rows[side]
+			if len(rows) < cap(rows) { // the memory of earlier groups
+				rows = rows[:len(rows)+1]
+			} else {
+				rows = append(rows, record{})
+			}
+			last := &rows[len(rows)-1]
+			last.key, last.rest, last.wide = g.key, append(last.rest[:0], rec.rest...), rec.wide
+			g.rows[side] = rows
 		}
 		if over != nil && g.n[side] > groupKeep {
 			return over(g, rec)

@@ -53,6 +53,8 @@ type run64 struct{ off, size int64 }
 type sortBuffer struct {
 	s     *sorter
 	limit int
+	stay  bool  // in memory, in runs of that limit
+	total int64 // bytes that were added
 	arena []byte
 	index []recordRef
 }
@@ -64,8 +66,12 @@ const (
 
 func (b *sortBuffer) add(key []byte, side byte, wide bool, cells []byte) error {
 	need := recordHead + len(key) + 1 + len(cells)
+	b.total += int64(need)
 	if len(b.arena)+need > b.limit && len(b.index) > 0 {
-		if err := b.flush(); err != nil {
+		if b.stay {
+			b.close()
+			b.arena, b.index = nil, nil
+		} else if err := b.flush(); err != nil {
 			return err
 		}
 	}
