@@ -36,25 +36,17 @@ var errOtherPage = errors.New("a page of another kind")
 const maxPage = 1 << 30
 
 func (f *parquetFile) flatPages(unit int, p *pnode) (*flatPages, bool) {
-	c := &f.file.Metadata().RowGroups[unit].Columns[p.leaf]
-	m := &c.MetaData
-	if c.FilePath != "" || c.CryptoMetadata.Value != nil || len(m.PathInSchema) == 0 {
+	off, end, ok := f.chunkRange(unit, p.leaf)
+	if !ok {
 		return nil, false
 	}
-	switch m.Codec {
+	codec := f.file.Metadata().RowGroups[unit].Columns[p.leaf].MetaData.Codec
+	switch codec {
 	case format.Uncompressed, format.Zstd, format.Snappy:
 	default:
 		return nil, false
 	}
-	off := m.DataPageOffset
-	if m.DictionaryPageOffset > 0 && m.DictionaryPageOffset < off {
-		off = m.DictionaryPageOffset
-	}
-	end := off + m.TotalCompressedSize
-	if off < 4 || end < off || end > f.size {
-		return nil, false
-	}
-	return &flatPages{at: f.bytes, off: off, end: end, readSize: 4 << 20, in: lease{pool: f.pool}, mem: lease{pool: f.pool}, codec: m.Codec, node: p}, true
+	return &flatPages{at: f.bytes, off: off, end: end, readSize: 4 << 20, in: lease{pool: f.pool}, mem: lease{pool: f.pool}, codec: codec, node: p}, true
 }
 
 func (f *flatPages) close() {

@@ -78,6 +78,7 @@ type run struct {
 	unitRows [2][]int64
 	inScope  [2]int64
 	pending  [2]int64
+	twin     []bool // by unit: see twins
 	match    match
 	early    *sorter      // rows that were read back in the first pass
 	earlySum atomic.Int64 // their bytes
@@ -353,6 +354,7 @@ func (r *run) firstPass(ctx context.Context) error {
 		sides[s] = &entries{layout: lay, shift: uint(64 - bits.Len(uint(ranges)-1)), parts: make([]entryPart, ranges),
 			chunk: chunk, mem: &mem, budget: r.opts.Memory * 2 / 5, victim: ranges, spill: r.spill, arena: &mine}
 	}
+	r.twin = make([]bool, len(r.sides[first].units))
 	if err := r.hashSide(ctx, first, sides, false); err != nil {
 		return err
 	}
@@ -381,6 +383,14 @@ func (r *run) hashSide(ctx context.Context, side int, sides [2]*entries, probe b
 		w := r.newRowHasher(side, sides, probe)
 		do := func(ctx context.Context, s, u int) error {
 			row := int64(0)
+			if !probe {
+				same, err := r.twins(ctx, u)
+				if err != nil {
+					return err
+				}
+				r.twin[u] = same
+			}
+			w.twin = u < len(r.twin) && r.twin[u]
 			err := r.sides[s].scan(ctx, u, w.wants, func(b *block) error {
 				if row+int64(b.n) > 1<<r.marks[s].rowBits {
 					return fmt.Errorf("more than %d rows in one piece", int64(1)<<r.marks[s].rowBits)
