@@ -51,15 +51,19 @@ func (o *replayOptions) open(ctx context.Context) (*opened, error) {
 	if err := o.notYet(checked.Pipeline); err != nil {
 		return nil, err
 	}
-	run := &opened{job: &replay.Job{
-		Plan: checked.Plan, Streams: map[string]*replay.StreamInput{}, Tables: map[string]*replay.TableInput{},
-		Final: o.final || o.from == "lake", Parallelism: o.parallelism, OnError: replay.ErrorPolicy(checked.Pipeline.OnError), Clock: o.world.now,
-	}}
+	run := o.newRun(checked)
 	if err := o.fill(ctx, run, checked); err != nil {
 		run.close()
 		return nil, err
 	}
 	return run, nil
+}
+
+func (o *replayOptions) newRun(checked *pipeline.Checked) *opened {
+	return &opened{job: &replay.Job{
+		Plan: checked.Plan, Streams: map[string]*replay.StreamInput{}, Tables: map[string]*replay.TableInput{},
+		Final: o.final || o.from == "lake", Parallelism: o.parallelism, OnError: replay.ErrorPolicy(checked.Pipeline.OnError), Clock: o.world.now,
+	}}
 }
 
 // notYet refuses what a pipeline file may say but this version does not do, so that nothing is ignored in silence.
@@ -163,9 +167,14 @@ func (u columnUse) visit(n sql.Node) {
 // aside whole, as late or as conflicting copies, every column is read.
 func (o *replayOptions) openStream(ctx context.Context, run *opened, checked *pipeline.Checked, s *pipeline.Stream, used map[int]bool) error {
 	rel := checked.Catalog.Streams[s.Name]
+	places := 0
+	if o.traced != nil { // the last columns are the rows' places, which no file has
+		places = len(placeFields())
+		rel.Fields = rel.Fields[:len(rel.Fields)-places]
+	}
 	in := &replay.StreamInput{
 		Disorder: s.Disorder.Microseconds(), Ahead: s.Ahead.Microseconds(), Within: s.Within.Microseconds(),
-		Columns: make([]int, len(rel.Fields)),
+		Columns: make([]int, len(rel.Fields), len(rel.Fields)+places),
 	}
 	all := o.from == "kafka" || o.as == "stream" || len(s.ID) > 0
 	var names []string
@@ -195,6 +204,12 @@ func (o *replayOptions) openStream(ctx context.Context, run *opened, checked *pi
 	if err != nil {
 		return err
 	}
+	if o.traced != nil {
+		in.Source = o.traced.source(s.Name, in.Source)
+		for i := range places {
+			in.Columns = append(in.Columns, len(names)+i)
+		}
+	}
 	run.closes = append(run.closes, in.Source.Close)
 	run.job.Streams[s.Name] = in
 	return nil
@@ -208,8 +223,8 @@ func (o *replayOptions) lakeSource(ctx context.Context, s *pipeline.Stream, rel 
 		Place: s.Lake, Env: o.world.env, Fields: rel.Fields, Columns: names, Time: s.Time, LaneByFile: s.LaneByFile,
 		Partition: s.Positions.Partition, Offset: s.Positions.Offset, Timestamp: s.Positions.Timestamp,
 	}
-	if o.as == "stream" {
-		opts.Mode = lake.Stream
+	if o.as == "stream" || o.traced != nil && s.LaneByFile {
+		opts.Mode = lake.Stream // files that are lanes have row numbers in this mode alone
 	}
 	var err error
 	if opts.Since, err = eventTime("--since", o.since); err != nil {

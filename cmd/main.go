@@ -106,6 +106,7 @@ func newRoot(w *world) *cobra.Command {
 		newReplay(w),
 		newCapture(w),
 		newValidate(w),
+		newExplain(w),
 		newVersion(w),
 		newFixtures(w),
 	)

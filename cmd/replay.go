@@ -27,6 +27,7 @@ type replayOptions struct {
 	decisions    string
 	format       string
 	quiet        bool
+	traced       *tracing // nil: an ordinary run
 }
 
 func newReplay(w *world) *cobra.Command {

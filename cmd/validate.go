@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockstep-data/lockstep/replay/pipeline"
 	"github.com/lockstep-data/lockstep/schema"
 	"github.com/lockstep-data/lockstep/validate"
 )
@@ -24,6 +25,11 @@ type validateOptions struct {
 	left, right       string
 	leftName          string
 	rightName         string
+	batchPlace        string
+	idealPlace        string
+	outputName        string
+	lakeSince         string
+	lakeUntil         string
 	key               []string
 	noKey             bool
 	matchDuplicates   bool
@@ -42,6 +48,7 @@ type validateOptions struct {
 	memory            string
 	parallelism       int
 	examples          int
+	patterns          bool
 	out               string
 	format            string
 	all               bool
@@ -68,10 +75,14 @@ are a verdict of their own. With a pipeline FILE its validate: section gives key
 			return exactly(2, "takes two sides, and a pipeline file before them if there is one")(c, args)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 3 {
-				o.file, args = args[0], args[1:]
+			switch {
+			case len(args) == 3:
+				o.file, o.left, o.right = args[0], args[1], args[2]
+			case isPipelineFile(args[0]):
+				o.file, o.left = args[0], args[1]
+			default:
+				o.left, o.right = args[0], args[1]
 			}
-			o.left, o.right = args[0], args[1]
 			return o.run(c)
 		},
 	}
@@ -95,10 +106,16 @@ are a verdict of their own. With a pipeline FILE its validate: section gives key
 	f.StringVar(&o.memory, "memory", "1GiB", "memory for rows; beyond it goes to disk (least: 16MiB)")
 	f.IntVar(&o.parallelism, "parallelism", 0, "readers (default: processors)")
 	f.IntVar(&o.examples, "examples", 5, "examples of each class")
+	f.BoolVar(&o.patterns, "patterns", false, "say which values the rows that differ have more often than others, and when they are (always with --out)")
 	f.StringVar(&o.out, "out", "", "folder for the report's files")
 	f.StringVar(&o.format, "format", "text", "text, json, markdown, junit or html")
 	f.BoolVar(&o.all, "all", false, "list every column, not only those that differ")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress")
+	f.StringVar(&o.batchPlace, "batch", "", "with FILE and one side S: the batch B (default: it is run over the lake)")
+	f.StringVar(&o.idealPlace, "ideal", "", "with FILE and one side S: B*, what a correct stream must give (default: it is run over the lake)")
+	f.StringVar(&o.outputName, "output", "", "with FILE and one side S: which of the pipeline's outputs it is")
+	f.StringVar(&o.lakeSince, "lake-since", "", "with FILE and one side S: earliest event time that is read of the lake")
+	f.StringVar(&o.lakeUntil, "lake-until", "", "with FILE and one side S: event time before which the lake is read")
 	f.StringVar(&o.leftName, "left-name", "", "what reports call the left side")
 	f.StringVar(&o.rightName, "right-name", "", "what reports call the right side")
 	return c
@@ -128,8 +145,9 @@ var errInterrupted = errors.New("interrupted")
 
 func (o *validateOptions) judge(ctx context.Context) error {
 	opts, err := o.options()
+	var checked *pipeline.Checked
 	if err == nil && o.file != "" {
-		err = o.fromFile(ctx, &opts)
+		checked, err = o.fromFile(ctx, &opts)
 		if code := exitCode(0); errors.As(err, &code) {
 			return err // its problems are on stderr
 		}
@@ -143,6 +161,15 @@ func (o *validateOptions) judge(ctx context.Context) error {
 	}
 	// The heap is large arrays without pointers: collecting often costs little and keeps the peak near what is held.
 	defer debug.SetGCPercent(debug.SetGCPercent(25))
+	if checked != nil && o.right == "" {
+		if err := o.triangulate(ctx, opts, checked, fail); err != nil {
+			if code := exitCode(0); errors.As(err, &code) {
+				return err
+			}
+			return o.fail(err)
+		}
+		return nil
+	}
 	show := newProgress(o.world, "validate", o.quiet)
 	defer show.Done()
 	opts.Progress = o.progress(show)
@@ -177,6 +204,7 @@ func (o *validateOptions) options() (validate.Options, error) {
 		Key:   o.key, NoKey: o.noKey, MatchDuplicates: o.matchDuplicates, Columns: o.columns, Exclude: o.exclude,
 		Where: o.where, Time: o.time, Since: o.since, Until: o.until, Settle: o.settle,
 		AllowUncomparable: o.allowUncomparable, Paranoid: o.paranoid, Parallelism: o.parallelism, Examples: o.examples,
+		Patterns: o.patterns || o.out != "" || o.format == "html", Page: o.format == "html",
 		Out: o.out, TempDir: w.env["TMPDIR"], Env: w.env,
 	}
 	if o.left == "-" && o.right == "-" {
@@ -216,11 +244,16 @@ func (o *validateOptions) options() (validate.Options, error) {
 }
 
 // fromFile takes what flags leave open from the pipeline file's validate: section.
-func (o *validateOptions) fromFile(ctx context.Context, opts *validate.Options) error {
+func (o *validateOptions) fromFile(ctx context.Context, opts *validate.Options) (*pipeline.Checked, error) {
 	checked, err := o.world.loadPipeline(ctx, o.file)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	return checked, o.takeFile(checked, opts)
+}
+
+// takeFile is fromFile for a file that was read.
+func (o *validateOptions) takeFile(checked *pipeline.Checked, opts *validate.Options) error {
 	v := checked.Pipeline.Validate
 	if len(opts.Key) == 0 && !opts.NoKey {
 		opts.Key = v.Key
@@ -281,6 +314,11 @@ func (o *validateOptions) fromFile(ctx context.Context, opts *validate.Options) 
 		opts.Tolerances = append(opts.Tolerances, tol)
 	}
 	return nil
+}
+
+// isPipelineFile says whether an argument is a pipeline file and no side.
+func isPipelineFile(path string) bool {
+	return strings.HasSuffix(path, ".yaml") || strings.HasSuffix(path, ".yml")
 }
 
 // progress shows both passes.

@@ -40,7 +40,7 @@ const (
 
 var causeOrder = map[string]int{causeSwapped: 1, causeShifted: 2, causeDrift: 3, causeZone: 4, causeUnit: 5, causeFactor: 6,
 	causeWidth: 7, causeULP: 8, causeTruncation: 9, causeRounding: 10, causeNullDefault: 11, causeText: 12, causeEncoding: 13,
-	causeDuplicate: 14, causeConflict: 15}
+	causeDuplicate: 14, causeConflict: 15, Late: 16, Pending: 17, Undecided: 18, LookupMissing: 19, LookupVersion: 20, JoinWindow: 21, DroppedByPolicy: 22}
 
 // suspicion is a cause with what makes it this one.
 type suspicion struct {

@@ -26,13 +26,17 @@ type jury struct {
 	some     bool
 	causes   map[string]*causeCount
 	rest     Count
+	ifs      []*distances // by column of the plan
+	patterns *patterns
+	page     pageExamples
 }
 
 // causeCount is what became of one cause.
 type causeCount struct {
 	Count
-	seen map[int]map[suspicion]int64 // by column: cells that each suspicion explains
-	keys []json.RawMessage
+	seen  map[int]map[suspicion]int64 // by column: cells that each suspicion explains
+	notes []string                    // what a caller knew of the first
+	keys  []json.RawMessage
 }
 
 func newJury(r *run, cols []int) *jury {
@@ -46,6 +50,7 @@ func newJury(r *run, cols []int) *jury {
 	for i := range r.cols {
 		j.stats = append(j.stats, newColumnStats(&r.cols[i].common))
 		j.suspects = append(j.suspects, newSuspect(&r.cols[i].common))
+		j.ifs = append(j.ifs, &distances{c: &r.cols[i].common})
 	}
 	return j
 }
@@ -162,6 +167,7 @@ func (j *jury) hearCells(p *pair, l, r record) {
 		}
 		s := j.suspects[c.col]
 		s.hear(c.l, c.r)
+		j.ifs[c.col].add(c.l, c.r)
 		for _, x := range j.context(p, i) {
 			s.count(x)
 			if x.cause == causeShifted && len(s.shifts) < manyShifts {
@@ -262,6 +268,7 @@ func (j *jury) decide(ctx context.Context, s *sorter, out *reportFiles) error {
 		s.believe(pairs, pairs-st.within-st.different)
 	}
 	j.causes, j.some = map[string]*causeCount{}, false
+	j.patterns = newPatterns(j)
 	var p pair
 	return groups(ctx, s, out.overflow(j), func(g *group) error {
 		kind := j.r.classify(g)
@@ -278,7 +285,7 @@ func (j *jury) decide(ctx context.Context, s *sorter, out *reportFiles) error {
 				return nil
 			}
 		}
-		rowCause := unexplained
+		rowCause, rowNote := unexplained, ""
 		switch kind {
 		case duplicated:
 			rowCause = causeConflict
@@ -287,7 +294,12 @@ func (j *jury) decide(ctx context.Context, s *sorter, out *reportFiles) error {
 			}
 			j.blame(rowCause, g.n[0]+g.n[1], 0, g.key)
 		case onlyLeft, onlyRight:
-			j.rest.Rows += g.n[0] + g.n[1]
+			if known := j.ask(kind, g.key); known.Cause != "" {
+				rowCause, rowNote = known.Cause, known.Evidence
+				j.blame(rowCause, g.n[0]+g.n[1], 0, g.key).note(rowNote)
+			} else {
+				j.rest.Rows += g.n[0] + g.n[1]
+			}
 		case nullKey:
 			j.rest.Rows += g.n[0] + g.n[1]
 		case pairClass:
@@ -302,11 +314,26 @@ func (j *jury) decide(ctx context.Context, s *sorter, out *reportFiles) error {
 			}
 		}
 		if p.class != "within" || kind != pairClass {
-			if len(j.examples[kind]) < j.r.opts.Examples {
-				j.examples[kind] = append(j.examples[kind], j.example(kind, g, &p))
+			for side := range g.rows {
+				if len(g.rows[side]) > 0 && (side == 0 || len(g.rows[0]) == 0) && (kind == pairClass || kind == onlyLeft || kind == onlyRight) {
+					j.patterns.see(j, side, g.key, g.rows[side][0].cells(), max(g.n[side], 1))
+				}
+			}
+			if kind == pairClass {
+				rowCause = p.cause()
+			}
+			if room := len(j.examples[kind]) < j.r.opts.Examples; room || j.page.wants(j, kind, rowCause) {
+				e := j.example(kind, g, &p)
+				if kind == onlyLeft || kind == onlyRight || kind == duplicated {
+					e.Cause, e.Evidence = rowCause, rowNote
+				}
+				if room {
+					j.examples[kind] = append(j.examples[kind], e)
+				}
+				j.page.add(j, e, kind, rowCause)
 			}
 		}
-		return out.group(j, kind, g, &p, rowCause)
+		return out.group(j, kind, g, &p, rowCause, rowNote)
 	})
 }
 
@@ -328,6 +355,7 @@ func (j *jury) blame(cause string, rows, cells int64, key []byte) *causeCount {
 // blameCells finds the cause of each cell of a pair that differs; a row counts once for each of its causes.
 func (j *jury) blameCells(p *pair) {
 	counted := map[string]bool{}
+	known := j.askCells(p)
 	for i := range p.cells {
 		c := &p.cells[i]
 		p.causes = append(p.causes, cellCause{})
@@ -335,6 +363,19 @@ func (j *jury) blameCells(p *pair) {
 			continue
 		}
 		s := j.suspects[c.col]
+		if known != nil && known[i].Cause != "" {
+			n := j.causes[known[i].Cause]
+			if n == nil || !counted[known[i].Cause] {
+				n = j.blame(known[i].Cause, 1, 1, p.key)
+				n.note(known[i].Evidence)
+			} else {
+				n.Cells++
+			}
+			counted[known[i].Cause] = true
+			p.causes[i] = cellCause{cause: known[i].Cause, note: known[i].Evidence}
+			n.saw(c.col, suspicion{cause: known[i].Cause})
+			continue
+		}
 		cause, why := unexplained, suspicion{}
 		var around []suspicion
 		for _, x := range s.found {
@@ -354,7 +395,7 @@ func (j *jury) blameCells(p *pair) {
 				break
 			}
 		}
-		p.causes[i] = cellCause{cause, why}
+		p.causes[i] = cellCause{cause: cause, why: why}
 		row := int64(0)
 		if !counted[cause] {
 			counted[cause] = true
@@ -372,10 +413,7 @@ func (j *jury) blameCells(p *pair) {
 			n = j.causes[cause]
 			n.Cells++
 		}
-		if n.seen[c.col] == nil {
-			n.seen[c.col] = map[suspicion]int64{}
-		}
-		n.seen[c.col][why]++
+		n.saw(c.col, why)
 	}
 }
 
@@ -383,6 +421,7 @@ func (j *jury) blameCells(p *pair) {
 type cellCause struct {
 	cause string
 	why   suspicion
+	note  string // what a caller knew; else why says it
 }
 
 // verdicts lists the causes, the one with most rows first.
@@ -402,6 +441,9 @@ func (j *jury) verdicts() []Cause {
 			}
 			var ls []line
 			for why, n := range c.seen[i] {
+				if c.notes != nil {
+					continue
+				}
 				ls = append(ls, line{j.suspects[i].evidence(why, j.r.cols[i].name, j.r.cols), n})
 			}
 			sort.Slice(ls, func(a, b int) bool { return ls[a].n > ls[b].n || ls[a].n == ls[b].n && ls[a].text < ls[b].text })
@@ -413,8 +455,11 @@ func (j *jury) verdicts() []Cause {
 		case causeDuplicate:
 			lines = append(lines, "the rows of a key are all the same")
 		case causeConflict:
-			lines = append(lines, "the rows of a key differ among themselves")
+			if c.notes == nil {
+				lines = append(lines, "the rows of a key differ among themselves")
+			}
 		}
+		lines = append(lines, c.notes...)
 		x.Evidence = strings.Join(lines, "; ")
 		out = append(out, x)
 	}
@@ -440,7 +485,10 @@ func (j *jury) example(kind class, g *group, p *pair) Example {
 		if c.within {
 			cell.Class = "within"
 		} else if i < len(p.causes) {
-			cell.Cause = p.causes[i].cause
+			cell.Cause, cell.Evidence = p.causes[i].cause, p.causes[i].note
+			if why := p.causes[i].why; why.cause != "" {
+				cell.Evidence = j.suspects[c.col].evidence(why, col.name, j.r.cols)
+			}
 		}
 		e.Cells = append(e.Cells, cell)
 	}
@@ -478,7 +526,7 @@ func (r *run) conclude(ctx context.Context, s *sorter, j *jury) (*Result, error)
 	if err := j.decide(ctx, s, files); err != nil {
 		return nil, err
 	}
-	res := &Result{Version: 1, Rows: j.rows, Causes: []Cause{}, Schema: r.schema, Uncomparable: r.refused, Examples: []Example{}, Key: []string{}}
+	res := &Result{Version: 1, Rows: j.rows, Causes: []Cause{}, Schema: r.schema, Uncomparable: r.refused, Examples: []Example{}, Key: []string{}, Patterns: []Pattern{}, WhatIf: []WhatIf{}}
 	if res.Schema == nil {
 		res.Schema = []Finding{}
 	}
@@ -497,6 +545,11 @@ func (r *run) conclude(ctx context.Context, s *sorter, j *jury) (*Result, error)
 	}
 	for _, e := range j.examples {
 		res.Examples = append(res.Examples, e...)
+	}
+	res.page = j.page.rows
+	j.whatIfs(res)
+	if err := j.patterns.finish(ctx, res); err != nil {
+		return nil, err
 	}
 	if r.end != nil {
 		raw := appendSecNanos(nil, r.end.sec, seconds)

@@ -45,8 +45,17 @@ type Options struct {
 	// Env gives S3's endpoint, region and credentials under the usual names.
 	Env map[string]string
 
+	// Known, when set, is asked about every difference before the values are looked at; see Difference. It is
+	// called from one goroutine, in the order of keys.
+	Known func(Difference) Known
+
 	// Examples is how many rows of each class the result shows, 5 by default.
 	Examples int
+	// Patterns asks for the values that differing rows have more often than others, and for a timeline; it reads
+	// some columns of the left side once more.
+	Patterns bool
+	// Page asks for as many examples as WriteHTML can show; always so with Out.
+	Page bool
 	// Out, when set, is the folder for the report's files.
 	Out string
 	// Progress is called now and then, from one goroutine at a time.

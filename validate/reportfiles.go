@@ -115,18 +115,18 @@ func (f *reportFiles) overflow(j *jury) func(*group, record) error {
 		}
 		for s := range g.rows {
 			for _, kept := range g.rows[s] {
-				if err := f.sets[2].write(j, s, g.key, kept.cells()); err != nil {
+				if err := f.sets[2].write(s, g.key, kept.cells(), causeConflict, ""); err != nil {
 					return err
 				}
 			}
 			g.rows[s] = g.rows[s][:0]
 		}
-		return f.sets[2].write(j, rec.side(), g.key, rec.cells())
+		return f.sets[2].write(rec.side(), g.key, rec.cells(), causeConflict, "")
 	}
 }
 
 // group writes one key's rows where they belong.
-func (f *reportFiles) group(j *jury, kind class, g *group, p *pair, rowCause string) error {
+func (f *reportFiles) group(j *jury, kind class, g *group, p *pair, rowCause, rowNote string) error {
 	if f == nil {
 		return nil
 	}
@@ -138,6 +138,8 @@ func (f *reportFiles) group(j *jury, kind class, g *group, p *pair, rowCause str
 			row := diffRow{Key: key, Column: col.name, Left: cellOrNil(&col.common, c.l), Right: cellOrNil(&col.common, c.r), Class: "different", Cause: p.causes[i].cause}
 			if c.within {
 				row.Class, row.Cause = "within", ""
+			} else if note := p.causes[i].note; note != "" {
+				row.Evidence = note
 			} else if row.Cause != unexplained {
 				row.Evidence = j.suspects[c.col].evidence(p.causes[i].why, col.name, j.r.cols)
 			}
@@ -158,13 +160,13 @@ func (f *reportFiles) group(j *jury, kind class, g *group, p *pair, rowCause str
 			if (kind == onlyLeft || kind == onlyRight) && int64(n) >= g.n[s] {
 				break
 			}
-			if err := set.write(j, s, g.key, rec.cells()); err != nil {
+			if err := set.write(s, g.key, rec.cells(), rowCause, rowNote); err != nil {
 				return err
 			}
 		}
 		if kind == onlyLeft || kind == onlyRight { // copies beyond those that are held
 			for n := int64(len(g.rows[s])); n < g.n[s]; n++ {
-				if err := set.write(j, s, g.key, g.rows[s][0].cells()); err != nil {
+				if err := set.write(s, g.key, g.rows[s][0].cells(), rowCause, rowNote); err != nil {
 					return err
 				}
 			}
@@ -278,10 +280,10 @@ func (f *reportFiles) abandon() {
 // rowFile holds whole rows: the side, the key and every common column, each in its own type where Parquet has
 // it, else as text.
 type rowFile struct {
-	w    *parquet.Writer
-	cols []*rowColumn // by key and column of the plan; place is the order of the file
-	row  parquet.Row
-	side int // place of _side
+	w     *parquet.Writer
+	cols  []*rowColumn // by key and column of the plan; place is the order of the file
+	row   parquet.Row
+	marks [len(rowMarks)]int // their places
 }
 
 type rowColumn struct {
@@ -290,17 +292,24 @@ type rowColumn struct {
 	text  bool
 }
 
+// rowMarks are the columns that say of a row which side it is from and why it stands alone.
+var rowMarks = [3]string{"_side", "_cause", "_evidence"}
+
 func newRowFile(w io.Writer, r *run) *rowFile {
 	f := &rowFile{}
-	group := parquet.Group{"_side": parquet.Compressed(parquet.String(), &parquet.Zstd)}
+	group := parquet.Group{}
+	for _, name := range rowMarks {
+		group[name] = parquet.Compressed(parquet.Encoded(parquet.String(), &parquet.RLEDictionary), &parquet.Zstd)
+	}
+	var names []string
 	add := func(c *column) {
 		node, text := parquetNode(&c.common)
 		name := c.label()
-		if name == "_side" {
-			name = "_side_"
+		for _, taken := group[name]; taken; _, taken = group[name] {
+			name += "_"
 		}
 		group[name] = parquet.Optional(parquet.Compressed(node, &parquet.Zstd))
-		f.cols = append(f.cols, &rowColumn{c: c, text: text})
+		f.cols, names = append(f.cols, &rowColumn{c: c, text: text}), append(names, name)
 	}
 	for i := range r.keys {
 		add(&r.keys[i])
@@ -313,13 +322,11 @@ func newRowFile(w io.Writer, r *run) *rowFile {
 	for i, path := range schema.Columns() {
 		place[path[0]] = i
 	}
-	f.side = place["_side"]
-	for _, c := range f.cols {
-		name := c.c.label()
-		if name == "_side" {
-			name = "_side_"
-		}
-		c.place = place[name]
+	for i, name := range rowMarks {
+		f.marks[i] = place[name]
+	}
+	for i, c := range f.cols {
+		c.place = place[names[i]]
 	}
 	f.row = make(parquet.Row, len(place))
 	f.w = parquet.NewWriter(w, schema)
@@ -357,8 +364,10 @@ func parquetNode(t *typ) (node parquet.Node, text bool) {
 	return parquet.String(), true
 }
 
-func (f *rowFile) write(j *jury, side int, key, cells []byte) error {
-	f.row[f.side] = parquet.ByteArrayValue([]byte([]string{"left", "right"}[side])).Level(0, 0, f.side)
+func (f *rowFile) write(side int, key, cells []byte, cause, evidence string) error {
+	for i, text := range [len(rowMarks)]string{[]string{"left", "right"}[side], cause, evidence} {
+		f.row[f.marks[i]] = parquet.ByteArrayValue([]byte(text)).Level(0, 0, f.marks[i])
+	}
 	for _, c := range f.cols {
 		t := &c.c.common
 		from := &key

@@ -27,8 +27,16 @@ type Result struct {
 	Examples     []Example      `json:"examples"`
 	Key          []string       `json:"key"`
 	Horizon      string         `json:"horizon,omitempty"`
-	Inputs       []InputSide    `json:"inputs"`
-	Seconds      float64        `json:"seconds"`
+	// Patterns and Timeline are filled when Options.Patterns asks for them.
+	Patterns []Pattern `json:"patterns"`
+	Timeline *Timeline `json:"timeline,omitempty"`
+	// WhatIf is by column; EqualWith are the flags under which the sides would be equal, "" where there are none.
+	WhatIf    []WhatIf    `json:"what_if"`
+	EqualWith string      `json:"equal_with,omitempty"`
+	Inputs    []InputSide `json:"inputs"`
+	Seconds   float64     `json:"seconds"`
+
+	page []Example // for the page: more than Examples
 }
 
 // Rows counts every row in scope once: on each side rows = equal + within + changed + only + duplicate +
@@ -111,7 +119,10 @@ type Example struct {
 	Key   json.RawMessage `json:"key"`
 	Left  int64           `json:"left"`  // rows of this key on the left
 	Right int64           `json:"right"` // and on the right
-	Cells []Cell          `json:"cells"`
+	// Cause and Evidence are those of rows that are no pair.
+	Cause    string `json:"cause,omitempty"`
+	Evidence string `json:"evidence,omitempty"`
+	Cells    []Cell `json:"cells"`
 }
 
 // Cell is one pair of values that differ.
@@ -121,6 +132,8 @@ type Cell struct {
 	Right  json.RawMessage `json:"right"`
 	Class  string          `json:"class"` // different or within
 	Cause  string          `json:"cause,omitempty"`
+	// Evidence is what shows the cause.
+	Evidence string `json:"evidence,omitempty"`
 
 	left, right string // as people read them
 }

@@ -8,7 +8,7 @@ import (
 
 // secondPass reads the marked rows again and judges them cell by cell.
 func (r *run) secondPass(ctx context.Context) (*Result, error) {
-	full := r.opts.Out != "" || r.multiset || r.forceAll || r.match.dups || r.small()
+	full := r.opts.Out != "" || r.opts.Patterns || r.multiset || r.forceAll || r.match.dups || r.small()
 	cols := r.suspects(full)
 	for {
 		s, err := r.readBack(ctx, cols)

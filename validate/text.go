@@ -14,20 +14,29 @@ type TextOptions struct {
 	Colour bool
 }
 
+// The colours, as terminals number them.
+const (
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	dim    = "2"
+)
+
+const textWidth = 80
+
 // WriteText writes the report for a terminal of 80 columns; the verdict is its first line.
 func WriteText(w io.Writer, res *Result, opts TextOptions) error {
 	t := &textReport{colour: opts.Colour}
 	n := &res.Rows
-	red, green, yellow := "31", "32", "33"
 	switch res.Verdict {
 	case Equal:
-		t.line(t.paint(green, "EQUAL") + ": " + equalSentence(res))
+		t.verdict(green, "EQUAL", equalSentence(res))
 	case Different:
-		t.line(t.paint(red, "DIFFERENT") + ": " + differentSentence(res))
+		t.verdict(red, "DIFFERENT", differentSentence(res))
 	case BrokenKeys:
-		t.line(t.paint(red, "BROKEN KEYS") + ": " + brokenSentence(n))
+		t.verdict(red, "BROKEN KEYS", brokenSentence(n))
 	case Inconclusive:
-		t.line(t.paint(yellow, "INCONCLUSIVE") + ": " + inconclusiveSentence(n))
+		t.verdict(yellow, "INCONCLUSIVE", inconclusiveSentence(n))
 	}
 	t.line("")
 	t.row("", "left", "right")
@@ -39,45 +48,14 @@ func WriteText(w io.Writer, res *Result, opts TextOptions) error {
 	t.counts("duplicate keys", n.DuplicateLeft, n.DuplicateRight, false)
 	t.counts("keys all NULL", n.NullKeyLeft, n.NullKeyRight, false)
 	t.counts("pending", n.PendingLeft, n.PendingRight, false)
+	if res.Horizon != "" && n.PendingLeft+n.PendingRight > 0 {
+		t.line("rows after " + res.Horizon + " are pending")
+	}
 	t.columns(res, opts.All)
-	if len(res.Schema) > 0 {
-		t.line("")
-		t.line("schema")
-		for _, f := range res.Schema {
-			types := ""
-			switch {
-			case f.Left != "" && f.Right != "":
-				types = " (" + f.Left + " / " + f.Right + ")"
-			case f.Left+f.Right != "":
-				types = " (" + f.Left + f.Right + ")"
-			}
-			mark := "  "
-			if f.Different {
-				mark = t.paint(red, "! ")
-			}
-			t.line(mark + strings.TrimSpace(f.Column+types+" "+f.Text))
-		}
-	}
-	if len(res.Uncomparable) > 0 {
-		t.line("")
-		t.line("not compared")
-		for _, c := range res.Uncomparable {
-			t.line(fmt.Sprintf("%s%s: %s with %s, %s", t.paint(red, "! "), c.Column, c.TypeLeft, c.TypeRight, c.Reason))
-		}
-	}
-	if len(res.Causes) > 0 || res.Unexplained.Rows > 0 {
-		t.line("")
-		t.line(fmt.Sprintf("%-22s %12s %12s", "causes", "rows", "cells"))
-		for _, c := range res.Causes {
-			t.line(fmt.Sprintf("  %-20s %12d %12d", c.Cause, c.Rows, c.Cells))
-			for _, line := range strings.Split(c.Evidence, "; ") {
-				t.line("      " + clipText(line, 74))
-			}
-		}
-		if res.Unexplained.Rows > 0 {
-			t.line(fmt.Sprintf("  %-20s %12d %12d", "unexplained", res.Unexplained.Rows, res.Unexplained.Cells))
-		}
-	}
+	t.schema(res)
+	t.causes(res)
+	t.patterns(res)
+	t.whatIf(res)
 	t.examples(res)
 	_, err := io.WriteString(w, t.b.String())
 	return err
@@ -141,13 +119,32 @@ type textReport struct {
 }
 
 func (t *textReport) paint(code, s string) string {
-	if !t.colour {
+	if !t.colour || s == "" {
 		return s
 	}
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
+// verdict is the first line, and no more than that.
+func (t *textReport) verdict(code, word, sentence string) {
+	t.line(t.paint(code, word) + ": " + sentence)
+}
+
 func (t *textReport) line(s string) { t.b.WriteString(strings.TrimRight(s, " ") + "\n") }
+
+// wrapped writes a text behind an indent, broken at spaces.
+func (t *textReport) wrapped(indent int, s string) {
+	line := ""
+	for _, word := range strings.Fields(s) {
+		word = clipText(word, textWidth-indent)
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > textWidth-indent {
+			t.line(strings.Repeat(" ", indent) + line)
+			line = ""
+		}
+		line = strings.TrimPrefix(line+" "+word, " ")
+	}
+	t.line(strings.Repeat(" ", indent) + line)
+}
 
 func (t *textReport) row(a, b, c string) { t.line(fmt.Sprintf("%-20s %14s %14s", a, b, c)) }
 
@@ -168,11 +165,7 @@ func (t *textReport) columns(res *Result, all bool) {
 			t.line("")
 			t.line(fmt.Sprintf("%-22s %11s %11s %9s %9s  %s", "column", "different", "within", "null left", "right", "largest"))
 		}
-		largest := ""
-		if string(c.MaxAbs) != "null" {
-			largest = strings.Trim(string(c.MaxAbs), `"`)
-		}
-		t.line(fmt.Sprintf("%-22s %11d %11d %9d %9d  %s", clipText(c.Name, 22), c.Different, c.Within, c.NullLeft, c.NullRight, clipText(largest, 12)))
+		t.line(fmt.Sprintf("%-22s %11d %11d %9d %9d  %s", clipText(c.Name, 22), c.Different, c.Within, c.NullLeft, c.NullRight, clipText(brief(c.MaxAbs), 12)))
 	}
 	if !all && !head && len(res.Columns) > 0 && res.Verdict != Equal && res.Rows.Changed == 0 && res.Rows.Equal > 0 {
 		t.line("")
@@ -180,45 +173,145 @@ func (t *textReport) columns(res *Result, all bool) {
 	}
 }
 
+func (t *textReport) schema(res *Result) {
+	if len(res.Schema) > 0 {
+		t.line("")
+		t.line("schema")
+	}
+	for _, f := range res.Schema {
+		types := ""
+		switch {
+		case f.Left != "" && f.Right != "":
+			types = " (" + f.Left + " / " + f.Right + ")"
+		case f.Left+f.Right != "":
+			types = " (" + f.Left + f.Right + ")"
+		}
+		mark := "  "
+		if f.Different {
+			mark = t.paint(red, "! ")
+		}
+		t.line(mark + clipText(strings.TrimSpace(f.Column+types+" "+f.Text), textWidth-2))
+	}
+	if len(res.Uncomparable) > 0 {
+		t.line("")
+		t.line("not compared")
+		for _, c := range res.Uncomparable {
+			t.line(t.paint(red, "! ") + clipText(fmt.Sprintf("%s: %s with %s, %s", c.Column, c.TypeLeft, c.TypeRight, c.Reason), textWidth-2))
+		}
+	}
+}
+
+func (t *textReport) causes(res *Result) {
+	if len(res.Causes) == 0 && res.Unexplained.Rows == 0 {
+		return
+	}
+	t.line("")
+	t.line(fmt.Sprintf("%-22s %12s %12s", "causes", "rows", "cells"))
+	for _, c := range res.Causes {
+		t.line(fmt.Sprintf("  %-20s %12d %12d", c.Cause, c.Rows, c.Cells))
+		for _, line := range strings.Split(c.Evidence, "; ") {
+			t.wrapped(6, line)
+		}
+	}
+	if res.Unexplained.Rows > 0 {
+		t.line(fmt.Sprintf("  %-20s %12d %12d", unexplained, res.Unexplained.Rows, res.Unexplained.Cells))
+	}
+}
+
+func (t *textReport) patterns(res *Result) {
+	if len(res.Patterns) == 0 {
+		return
+	}
+	t.line("")
+	t.line(fmt.Sprintf("%-48s %9s %9s %11s", "patterns", "different", "of rows", "times share"))
+	for _, p := range res.Patterns[:min(len(res.Patterns), 5)] {
+		t.line(fmt.Sprintf("  %-46s %9d %9d %11.1f", clipText(p.Column+" = "+plain(p.Value), 46), p.Different, p.Rows, p.Lift))
+	}
+}
+
+// whatIf says under which tolerances the sides would be equal, if there are any.
+func (t *textReport) whatIf(res *Result) {
+	if res.EqualWith == "" || len(res.EqualWith) > 300 {
+		return
+	}
+	t.line("")
+	t.line("equal with")
+	for _, flag := range strings.Split(res.EqualWith, " --") {
+		t.line("  --" + clipText(strings.TrimPrefix(flag, "--"), textWidth-4))
+	}
+}
+
+// textExamples is how many examples a terminal shows; the classes take turns.
+const textExamples = 5
+
 func (t *textReport) examples(res *Result) {
-	if len(res.Examples) == 0 {
+	byClass := map[string][]*Example{}
+	var classes []string
+	for i := range res.Examples {
+		e := &res.Examples[i]
+		if byClass[e.Class] == nil {
+			classes = append(classes, e.Class)
+		}
+		byClass[e.Class] = append(byClass[e.Class], e)
+	}
+	if len(classes) == 0 {
 		return
 	}
 	t.line("")
 	t.line("examples")
-	for _, e := range res.Examples {
-		mark := map[string]string{"changed": "*", "only_left": "-", "only_right": "+", "duplicate": "=", "null_key": "0"}[e.Class]
-		extra := ""
-		if e.Class == "duplicate" || e.Class == "null_key" {
-			extra = fmt.Sprintf(" (%d left, %d right)", e.Left, e.Right)
-		}
-		t.line(fmt.Sprintf("%s %s %s%s", mark, e.Class, clipText(keyText(e.Key), 100), extra))
-		for _, c := range e.Cells {
-			if c.Class == "within" {
-				continue
-			}
-			l, r := markDifference(c.left, c.right)
-			cause := ""
-			if c.Cause != "" && c.Cause != "unexplained" {
-				cause = "  (" + c.Cause + ")"
-			}
-			t.line(fmt.Sprintf("    %s: %s -> %s%s", clipText(c.Column, 22), t.paint("31", l), t.paint("32", r), cause))
+	room := max(textExamples, len(classes))
+	for k, class := range classes {
+		n := (room + len(classes) - k - 1) / (len(classes) - k)
+		n = min(n, len(byClass[class]))
+		room -= n
+		for _, e := range byClass[class][:n] {
+			t.example(e)
 		}
 	}
 }
 
-// keyText writes a key's object without the noise of JSON.
+func (t *textReport) example(e *Example) {
+	mark := map[string]string{"changed": "*", "only_left": "-", "only_right": "+", "duplicate": "=", "null_key": "0"}[e.Class]
+	extra := ""
+	if e.Class == "duplicate" || e.Class == "null_key" {
+		extra = fmt.Sprintf(" (%d left, %d right)", e.Left, e.Right)
+	}
+	t.line(clipText(fmt.Sprintf("%s %s %s%s", mark, e.Class, keyText(e.Key), extra), textWidth))
+	if e.Evidence != "" {
+		t.wrapped(4, e.Cause+": "+e.Evidence)
+	}
+	for _, c := range e.Cells {
+		if c.Class == "within" {
+			continue
+		}
+		cause := ""
+		if c.Cause != "" && c.Cause != unexplained {
+			cause = "  (" + c.Cause + ")"
+		}
+		name := clipText(c.Column, 20)
+		room := textWidth - 10 - utf8.RuneCountInString(name) - len(cause)
+		l, r := markDifference(c.left, c.right, string(c.Left) == "null", string(c.Right) == "null", room/2)
+		t.line(fmt.Sprintf("    %s: %s -> %s%s", name, t.paint(red, l), t.paint(green, r), t.paint(dim, cause)))
+	}
+}
+
+// keyText writes a key's object without its braces.
 func keyText(key json.RawMessage) string {
-	s := strings.TrimSuffix(strings.TrimPrefix(string(key), "{"), "}")
-	return s
+	return strings.TrimSuffix(strings.TrimPrefix(string(key), "{"), "}")
 }
 
-// markDifference puts brackets around what differs between two texts and shortens what they share.
-func markDifference(l, r string) (string, string) {
-	if l == "NULL" || r == "NULL" || len(l)+len(r) < 24 {
-		return quoteEmpty(l), quoteEmpty(r)
+// markDifference puts brackets around what differs between two texts, which are short when they have no room.
+func markDifference(l, r string, nullL, nullR bool, room int) (string, string) {
+	short := func(s string, null bool) string {
+		if null {
+			return "NULL"
+		}
+		return clipText(quoteEmpty(visible(s)), room)
 	}
-	a, b := []rune(l), []rune(r)
+	if nullL || nullR || l == r {
+		return short(l, nullL), short(r, nullR)
+	}
+	a, b := []rune(visible(l)), []rune(visible(r))
 	pre := 0
 	for pre < len(a) && pre < len(b) && a[pre] == b[pre] {
 		pre++
@@ -227,11 +320,49 @@ func markDifference(l, r string) (string, string) {
 	for suf < len(a)-pre && suf < len(b)-pre && a[len(a)-1-suf] == b[len(b)-1-suf] {
 		suf++
 	}
+	if pre+suf == 0 {
+		return short(l, false), short(r, false)
+	}
+	room = max(room-2, 16) // the brackets
 	show := func(x []rune) string {
-		mid := string(x[pre : len(x)-suf])
-		return clipEnd(string(x[:pre]), 20) + "[" + clipText(mid, 40) + "]" + clipText(string(x[len(x)-suf:]), 12)
+		if len(x) == pre+suf { // nothing of it differs: the other has more
+			return clipText(string(x), room)
+		}
+		if len(x) <= room {
+			return string(x[:pre]) + "[" + string(x[pre:len(x)-suf]) + "]" + string(x[len(x)-suf:])
+		}
+		mid := clipText(string(x[pre:len(x)-suf]), room-8)
+		rest := room - utf8.RuneCountInString(mid)
+		tail := min(suf, max(rest-min(pre, rest*2/3), 0))
+		head := clipEnd(string(x[:pre]), max(rest-tail, 2))
+		return head + "[" + mid + "]" + clipText(string(x[len(x)-suf:]), max(tail, 2))
 	}
 	return show(a), show(b)
+}
+
+// visible writes characters that a terminal would not show, or obey, as their code.
+func visible(s string) string {
+	plain := true
+	for _, r := range s {
+		plain = plain && r >= ' ' && r != 0x7f && !(r >= 0x80 && r < 0xa0) && r != 0x200b && r != 0xfeff && !(r >= 0x300 && r < 0x370)
+	}
+	if plain {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x200b || r == 0xfeff || r >= 0x300 && r < 0x370:
+			fmt.Fprintf(&b, "<U+%04X>", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 func quoteEmpty(s string) string {
@@ -245,7 +376,7 @@ func clipText(s string, n int) string {
 	if utf8.RuneCountInString(s) <= n {
 		return s
 	}
-	return string([]rune(s)[:n-2]) + ".."
+	return string([]rune(s)[:max(n-2, 0)]) + ".."
 }
 
 func clipEnd(s string, n int) string {
@@ -253,5 +384,5 @@ func clipEnd(s string, n int) string {
 		return s
 	}
 	r := []rune(s)
-	return ".." + string(r[len(r)-n+2:])
+	return ".." + string(r[len(r)-max(n-2, 0):])
 }

@@ -1,0 +1,383 @@
+package cmd
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lockstep-data/lockstep/replay/lake"
+	"github.com/lockstep-data/lockstep/replay/pipeline"
+	"github.com/lockstep-data/lockstep/schema"
+	"github.com/lockstep-data/lockstep/validate"
+)
+
+// triangle compares a stream's output S with the batch B and with B*, what a correct stream must give: S against
+// B* shows defects, B* against B what lateness costs, S against B the total. Both are run here over the lake, with a
+// trace, so that late rows can be named; B and B* of the user's own take their place in the comparisons.
+type triangle struct {
+	*validateOptions
+	opts    validate.Options
+	trace   *trace
+	output  string
+	tmp     string
+	s       validate.Input
+	base    string // S's run, "" when it is no folder of ours
+	batch   validate.Input
+	ideal   validate.Input
+	aside   map[logPlace]aside // what S itself set aside
+	blame   *blame
+	lateBy  map[string][]int64 // lateness by stream
+	lateAll int64
+}
+
+// aside is a row that S set aside.
+type aside struct{ folder, reason string }
+
+// triangleResult is what `--format json` prints. Fields are only ever added.
+type triangleResult struct {
+	Version int              `json:"version"`
+	Verdict validate.Verdict `json:"verdict"` // of S against B*
+	Output  string           `json:"output"`
+	// Sentence says in words what the three comparisons show.
+	Sentence  string           `json:"sentence"`
+	Explained explained        `json:"explained"`
+	Late      []lateStream     `json:"late"`
+	Defects   *validate.Result `json:"defects"` // S, B*
+	Price     *validate.Result `json:"price"`   // B*, B
+	Total     *validate.Result `json:"total"`   // S, B
+	Seconds   float64          `json:"seconds"`
+}
+
+// explained counts the rows of the total that late rows explain.
+type explained struct {
+	Late    int64 `json:"late"`    // rows of the total put down to late rows
+	Named   int64 `json:"named"`   // of these, those whose late rows are named
+	Unnamed int64 `json:"unnamed"` // and those whose are not
+	Other   int64 `json:"other"`   // put down to something else
+	Rest    int64 `json:"unexplained"`
+}
+
+// lateStream is what another disorder would have cost.
+type lateStream struct {
+	Stream   string `json:"stream"`
+	Late     int64  `json:"late"`
+	Disorder string `json:"disorder"`
+	// Least is the least disorder with which no row would have been late; "" when none was.
+	Least string      `json:"least_disorder"`
+	Curve []latePoint `json:"curve"`
+}
+
+// latePoint says how many rows are late with a disorder.
+type latePoint struct {
+	Disorder string `json:"disorder"`
+	Late     int64  `json:"late"`
+}
+
+// triangulate is `validate FILE S`.
+func (o *validateOptions) triangulate(ctx context.Context, opts validate.Options, checked *pipeline.Checked, fail failOn) error {
+	tmp, err := os.MkdirTemp(o.world.env["TMPDIR"], "lockstep-triangle-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	t := &triangle{validateOptions: o, opts: opts, tmp: tmp, aside: map[logPlace]aside{}, lateBy: map[string][]int64{}}
+	if t.trace, err = o.world.newTrace(checked); err != nil {
+		return err
+	}
+	start := o.world.now()
+	if err := t.sides(ctx, checked.Pipeline); err != nil {
+		return err
+	}
+	show := newProgress(o.world, "validate", o.quiet)
+	defer show.Done()
+	t.opts.Progress = o.progress(show)
+	res, err := t.judge(ctx)
+	if err != nil {
+		return err
+	}
+	show.Done()
+	res.Seconds = o.world.now().Sub(start).Round(time.Millisecond).Seconds()
+	if err := t.write(res); err != nil {
+		return err
+	}
+	if code := fail.exit(res.Defects); code != exitOK {
+		return exitCode(code)
+	}
+	if fail.unexplained && res.Total.Unexplained.Rows > 0 {
+		return exitCode(exitNo)
+	}
+	return nil
+}
+
+// sides finds S, the output that is meant, and what S set aside.
+func (t *triangle) sides(ctx context.Context, p *pipeline.Pipeline) error {
+	place := strings.TrimRight(t.left, "/")
+	w := t.world
+	manifest, err := lake.ReadManifest(ctx, place, w.env)
+	switch {
+	case err == nil:
+		t.base = place
+	default:
+		parent := path.Dir(filepath.ToSlash(place))
+		if manifest, err = lake.ReadManifest(ctx, parent, w.env); err == nil && strings.HasPrefix(place, parent+"/") {
+			t.base = parent
+		}
+	}
+	if t.output, err = t.chooseOutput(p, path.Base(filepath.ToSlash(place))); err != nil {
+		return err
+	}
+	folder := cmp.Or(t.output, "rows")
+	t.s = validate.Input{Path: t.left, Name: cmp.Or(t.leftName, "S")}
+	if t.base == place {
+		t.s.Path = place + "/" + folder
+	}
+	if err := t.readAside(ctx, manifest); err != nil {
+		return err
+	}
+	mine := func(given, own, name string) validate.Input {
+		if given == "" {
+			return validate.Input{Path: t.ownPlace(own), Name: name}
+		}
+		given = strings.TrimRight(given, "/")
+		if _, err := lake.ReadManifest(ctx, given, w.env); err == nil {
+			given += "/" + folder
+		}
+		return validate.Input{Path: given, Name: name}
+	}
+	t.batch, t.ideal = mine(t.batchPlace, "batch", "B"), mine(t.idealPlace, "ideal", "B*")
+	return nil
+}
+
+// ownPlace is where the rows lie that were run here.
+func (t *triangle) ownPlace(which string) string { return filepath.Join(t.tmp, which, "rows") }
+
+// chooseOutput is the output that S is: the one named, the one whose folder S is, or the one that holds every row.
+func (t *triangle) chooseOutput(p *pipeline.Pipeline, folder string) (string, error) {
+	var names []string
+	whole := ""
+	for _, o := range p.Outputs {
+		names = append(names, o.Name)
+		if o.Where == "" && whole == "" {
+			whole = o.Name
+		}
+	}
+	switch {
+	case t.outputName != "" && !slices.Contains(names, t.outputName):
+		return "", schema.WithHint(fmt.Errorf("--output %s: the pipeline has no such output", t.outputName), "it has "+strings.Join(names, ", "))
+	case t.outputName != "":
+		return t.outputName, nil
+	case len(names) == 0:
+		return "", nil
+	case slices.Contains(names, folder):
+		return folder, nil
+	case whole != "":
+		return whole, nil
+	case len(names) == 1:
+		return names[0], nil
+	}
+	return "", schema.WithHint(fmt.Errorf("which output is %s?", t.left), "name it with --output: "+strings.Join(names, ", "))
+}
+
+// readAside reads the places of the rows that S set aside.
+func (t *triangle) readAside(ctx context.Context, m *lake.Manifest) error {
+	if t.base == "" || m == nil {
+		return nil
+	}
+	seen := map[string]bool{}
+	for _, f := range m.Files {
+		folder, stream, ok := strings.Cut(f.Output, "/")
+		if !ok || folder[0] != '_' || seen[f.Output] {
+			continue
+		}
+		seen[f.Output] = true
+		err := t.world.setAside(ctx, t.base+"/"+f.Output, stream, "_partition", "_offset", func(r asideRow) {
+			t.aside[r.logPlace] = aside{folder, r.reason}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge runs what has to be run, compares, finds out why, and compares again with the reasons.
+func (t *triangle) judge(ctx context.Context) (*triangleResult, error) {
+	if err := t.runBoth(ctx); err != nil {
+		return nil, err
+	}
+	t.blame = newBlame(t)
+	defects, err := t.compare(ctx, t.s, t.ideal, t.blame.collect(t.blame.defects), "")
+	if err != nil {
+		return nil, err
+	}
+	price, err := t.compare(ctx, t.ideal, t.batch, t.blame.collect(t.blame.price), "")
+	if err != nil {
+		return nil, err
+	}
+	if err := t.blame.read(ctx); err != nil {
+		return nil, err
+	}
+	if defects.Verdict != validate.Equal || t.out != "" {
+		if defects, err = t.compare(ctx, t.s, t.ideal, t.blame.ofDefect, "defects"); err != nil {
+			return nil, err
+		}
+	}
+	if price.Verdict != validate.Equal || t.out != "" {
+		if price, err = t.compare(ctx, t.ideal, t.batch, t.blame.ofPrice, "price"); err != nil {
+			return nil, err
+		}
+	}
+	t.blame.named, t.blame.unnamed = 0, 0
+	total, err := t.compare(ctx, t.s, t.batch, t.blame.ofTotal, "total")
+	if err != nil {
+		return nil, err
+	}
+	res := &triangleResult{Version: 1, Verdict: defects.Verdict, Output: t.output, Defects: defects, Price: price, Total: total, Late: t.lateStreams()}
+	res.Explained = explained{Named: t.blame.named, Unnamed: t.blame.unnamed, Late: t.blame.named + t.blame.unnamed, Rest: total.Unexplained.Rows}
+	n := total.Rows
+	res.Explained.Other = n.Changed + n.OnlyLeft + n.OnlyRight - res.Explained.Late - res.Explained.Rest
+	res.Sentence = t.sentence(res)
+	return res, nil
+}
+
+func (t *triangle) runBoth(ctx context.Context) error {
+	t.trace.since, t.trace.until = t.lakeSince, t.lakeUntil
+	t.trace.decisions = ""
+	if t.base != "" {
+		t.trace.decisions = t.base
+	}
+	if err := t.trace.run(ctx, "stream", t.output, filepath.Join(t.tmp, "ideal"), nil); err != nil {
+		return fmt.Errorf("run B*: %w", err)
+	}
+	t.trace.decisions = ""
+	if err := t.trace.run(ctx, "batch", t.output, filepath.Join(t.tmp, "batch"), nil); err != nil {
+		return fmt.Errorf("run B: %w", err)
+	}
+	return nil
+}
+
+// compare is one side of the triangle; name is its folder in the report.
+func (t *triangle) compare(ctx context.Context, left, right validate.Input, known func(validate.Difference) validate.Known, name string) (*validate.Result, error) {
+	opts := t.opts
+	opts.Left, opts.Right, opts.Known, opts.Out = left, right, known, ""
+	opts.Exclude = slices.Clone(opts.Exclude)
+	if t.idealPlace == "" || t.batchPlace == "" {
+		opts.Exclude = append(opts.Exclude, t.trace.columns()...)
+	}
+	if t.out != "" && name != "" {
+		opts.Out = filepath.Join(t.out, name)
+	}
+	return validate.Run(ctx, opts)
+}
+
+// lateStreams says what another disorder would have cost. Lateness is counted from the disorder that was, and late
+// rows move no newest time, so a row is late with d more exactly when its lateness is more than d.
+func (t *triangle) lateStreams() []lateStream {
+	out := []lateStream{}
+	for _, s := range t.trace.plain.Pipeline.Streams {
+		l := lateStream{Stream: s.Name, Late: int64(len(t.lateBy[s.Name])), Disorder: s.Disorder.String(), Curve: []latePoint{}}
+		by := t.lateBy[s.Name]
+		slices.Sort(by)
+		if n := len(by); n > 0 {
+			for _, share := range []float64{0, 0.5, 0.75, 0.9, 0.95, 0.99, 1} {
+				k := int(share * float64(n))
+				d := s.Disorder
+				if k > 0 {
+					d += time.Duration(by[k-1]) * time.Microsecond
+				}
+				if d > time.Second { // nobody writes microseconds into a pipeline file
+					d = (d + time.Second - 1).Truncate(time.Second)
+				}
+				rest, _ := slices.BinarySearch(by, (d-s.Disorder).Microseconds()+1)
+				p := latePoint{d.String(), int64(n - rest)}
+				if len(l.Curve) == 0 || l.Curve[len(l.Curve)-1] != p {
+					l.Curve = append(l.Curve, p)
+				}
+			}
+			l.Least = l.Curve[len(l.Curve)-1].Disorder
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+func (t *triangle) sentence(r *triangleResult) string {
+	n := r.Total.Rows
+	total := n.Changed + n.OnlyLeft + n.OnlyRight
+	var s string
+	switch r.Verdict {
+	case validate.Equal:
+		s = "S is what a correct stream gives, row for row"
+	case validate.Different:
+		d := r.Defects.Rows
+		s = fmt.Sprintf("%s of S are not what a correct stream gives", count(int(d.Changed+d.OnlyLeft+d.OnlyRight), "row"))
+	case validate.BrokenKeys:
+		return "keys are not unique, so rows cannot be told apart"
+	default:
+		return "nothing was left to judge"
+	}
+	switch {
+	case total == 0:
+		s += "; it equals the batch too"
+	case r.Explained.Late == total && r.Explained.Unnamed == 0:
+		s += fmt.Sprintf("; it differs from the batch in %s, each explained by late rows that are named", count(int(total), "row"))
+	default:
+		s += fmt.Sprintf("; of %s that differ from the batch late rows explain %d (%d by name), other causes %d, nothing %d",
+			count(int(total), "row"), r.Explained.Late, r.Explained.Named, r.Explained.Other, r.Explained.Rest)
+	}
+	if t.base == "" {
+		s += ". S was not made by lockstep: B* is, from the lake, by the law; a difference is a defect of S or a rule of its own"
+	}
+	return s + "."
+}
+
+// stableKey is a key as both the judge and a trace write it: sides may differ in a time's unit and zone.
+func stableKey(key json.RawMessage) string {
+	var b strings.Builder
+	s := string(key)
+	for {
+		i := strings.IndexByte(s, '"')
+		if i < 0 {
+			return b.String() + s
+		}
+		j := i + 1
+		for s[j] != '"' {
+			if s[j] == '\\' {
+				j++
+			}
+			j++
+		}
+		b.WriteString(s[:i+1])
+		b.WriteString(stableTime(s[i+1 : j]))
+		b.WriteByte('"')
+		s = s[j+1:]
+	}
+}
+
+// stableTime writes a time without zeros at its end and without its zone; other text is left alone.
+func stableTime(s string) string {
+	if len(s) < 19 || s[4] != '-' || s[7] != '-' || s[10] != ' ' || s[13] != ':' || s[16] != ':' {
+		return s
+	}
+	s = strings.TrimSuffix(s, "Z")
+	if strings.Contains(s, ".") {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	}
+	return s
+}
+
+// asideRow is a row of a side output.
+type asideRow struct {
+	logPlace
+	reason   string
+	lateness int64 // microseconds; -1 where it does not apply
+	time     int64 // replay.NoTime where it has none
+	id       string
+}

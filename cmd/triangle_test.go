@@ -1,0 +1,202 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+
+	"github.com/lockstep-data/lockstep/fixtures/traffic"
+	"github.com/lockstep-data/lockstep/validate"
+)
+
+// trafficLake writes traffic as a lake and returns its folder.
+func trafficLake(t *testing.T, impressions int) string {
+	t.Helper()
+	dir := t.TempDir()
+	made, err := traffic.Generate(traffic.Options{Seed: 11, Impressions: impressions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := made.WriteFiles(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// command runs a command line in a world of its own and returns what it printed.
+func command(t *testing.T, wantCode int, args ...string) string {
+	t.Helper()
+	w, stdout, stderr, _, _ := testWorld(map[string]string{})
+	w.now = time.Now
+	if code := w.execute(context.Background(), newRoot(w), args); code != wantCode {
+		t.Fatalf("%v: exit code %d, want %d\n%s%s", args, code, wantCode, stdout, stderr)
+	}
+	return stdout.String()
+}
+
+// variant writes the lake's pipeline file with one text for another.
+func variant(t *testing.T, dir, name string, pairs ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "pipeline.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		if !bytes.Contains(text, []byte(pairs[i])) {
+			t.Fatalf("the pipeline file has no %q:\n%s", pairs[i], text)
+		}
+		text = bytes.ReplaceAll(text, []byte(pairs[i]), []byte(pairs[i+1]))
+	}
+	file := filepath.Join(dir, name)
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func triangleOf(t *testing.T, code int, file, s string) triangleResult {
+	t.Helper()
+	var r triangleResult
+	out := command(t, code, "validate", file, s, "--quiet", "--format", "json")
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return r
+}
+
+func causesOf(r *validate.Result) map[string]int64 {
+	out := map[string]int64{}
+	for _, c := range r.Causes {
+		out[c.Cause] = c.Rows
+	}
+	if r.Unexplained.Rows > 0 {
+		out["unexplained"] = r.Unexplained.Rows
+	}
+	return out
+}
+
+// TestTriangleWithoutBug: late rows and no bug. S is B*, and every difference from the batch names its late rows.
+func TestTriangleWithoutBug(t *testing.T) {
+	dir := trafficLake(t, 20_000)
+	file, s := filepath.Join(dir, "pipeline.yaml"), filepath.Join(dir, "S")
+	command(t, 0, "replay", file, "--as", "stream", "--to", s, "--quiet")
+	for _, place := range []string{s, filepath.Join(s, "all"), filepath.Join(s, "plays")} {
+		r := triangleOf(t, 0, file, place)
+		n := r.Total.Rows
+		if r.Verdict != validate.Equal || n.OnlyRight == 0 || r.Total.Unexplained.Rows != 0 || r.Explained.Named != n.OnlyLeft+n.OnlyRight+n.Changed || r.Explained.Unnamed != 0 {
+			t.Errorf("%s: %s; %+v, rows %+v", place, r.Sentence, r.Explained, n)
+		}
+		if p := r.Price.Rows; p.OnlyLeft != n.OnlyLeft || p.OnlyRight != n.OnlyRight {
+			t.Errorf("%s: the price %+v is not the total %+v", place, p, n)
+		}
+		if !strings.HasSuffix(place, "plays") && n.OnlyLeft == 0 {
+			t.Errorf("%s: no row is in S alone: the case is too easy", place)
+		}
+	}
+}
+
+// TestNamedLateRowsAreTheReason: with the late rows that are named, and no other late row, the batch gives the row.
+func TestNamedLateRowsAreTheReason(t *testing.T) {
+	ctx := context.Background()
+	dir := trafficLake(t, 10_000)
+	file := filepath.Join(dir, "pipeline.yaml")
+	w, _, _, _, _ := testWorld(map[string]string{})
+	w.now = time.Now
+	checked, err := w.loadPipeline(ctx, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &validateOptions{world: w, file: file, left: filepath.Join(dir, "S"), quiet: true}
+	command(t, 0, "replay", file, "--as", "stream", "--to", o.left, "--quiet")
+	tri := &triangle{validateOptions: o, opts: validate.Options{Key: checked.Pipeline.Validate.Key}, tmp: t.TempDir(), aside: map[logPlace]aside{}, lateBy: map[string][]int64{}}
+	if tri.trace, err = w.newTrace(checked); err != nil {
+		t.Fatal(err)
+	}
+	if err := tri.sides(ctx, checked.Pipeline); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tri.judge(ctx); err != nil {
+		t.Fatal(err)
+	}
+	b := tri.blame
+	var keys []string
+	for k := range b.price {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	tried := 0
+	for i := 0; i < len(keys); i += max(len(keys)/12, 1) {
+		named := map[logPlace]bool{}
+		for _, r := range b.lateOf(keys[i]) {
+			named[r.logPlace] = true
+		}
+		out := filepath.Join(tri.tmp, "with", keys[i][:0], string(rune('a'+tried)))
+		err := tri.trace.run(ctx, "batch", tri.output, out, func(p logPlace) bool {
+			_, late := b.late[p]
+			return !late || named[p]
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		if err := w.rows(ctx, filepath.Join(out, "rows"), func(rec arrow.Record) error {
+			ks, err := validate.Keys(rec, checked.Pipeline.Validate.Key)
+			for _, k := range ks {
+				if stableKey(k) == keys[i] {
+					got++
+				}
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if want := len(b.batch.byKey[keys[i]]); got != want {
+			t.Errorf("%s (%s): with %v the batch has %d rows of it, with all late rows %d", keys[i], b.price[keys[i]], named, got, want)
+		}
+		tried++
+	}
+	if tried < 10 {
+		t.Errorf("only %d keys were tried", tried)
+	}
+}
+
+// TestInjectedDefects: S is made by a pipeline with a bug, and the bug is found in S against B*.
+func TestInjectedDefects(t *testing.T) {
+	dir := trafficLake(t, 10_000)
+	file := filepath.Join(dir, "pipeline.yaml")
+	for _, c := range []struct {
+		cause string
+		pairs []string
+	}{
+		{validate.JoinWindow, []string{"INTERVAL '4' HOUR", "INTERVAL '2' HOUR"}},
+		{validate.JoinWindow, []string{"INTERVAL '4' HOUR", "INTERVAL '6' HOUR"}},
+		{validate.DroppedByPolicy, []string{"disorder: 10m", "disorder: 5m"}},
+		{validate.LookupMissing, []string{"FOR SYSTEM_TIME AS OF i.shown_at AS c ON c.customer_id = i.profile_id", "FOR SYSTEM_TIME AS OF i.shown_at AS c ON c.customer_id = i.profile_id + 100000000"}},
+		{validate.LookupVersion, []string{"FOR SYSTEM_TIME AS OF i.shown_at AS c", "FOR SYSTEM_TIME AS OF i.shown_at + INTERVAL '300' DAY AS c"}},
+		{"rounding", []string{"i.score,", "ROUND(i.score, 1) AS score,"}},
+	} {
+		t.Run(c.cause, func(t *testing.T) {
+			s := filepath.Join(t.TempDir(), "S")
+			command(t, 0, "replay", variant(t, dir, "bug.yaml", c.pairs...), "--as", "stream", "--to", s, "--quiet")
+			r := triangleOf(t, 1, file, s)
+			got := causesOf(r.Defects)
+			n := r.Defects.Rows
+			if len(got) != 1 || got[c.cause] != n.Changed+n.OnlyLeft+n.OnlyRight {
+				t.Errorf("causes %v of %+v\n%+v", got, n, r.Defects.Causes)
+			}
+			total := causesOf(r.Total)
+			if total["unexplained"] != 0 || total[c.cause] == 0 || total[validate.Late] == 0 {
+				t.Errorf("causes of the total: %v", total)
+			}
+			t.Logf("%v: %s", total, r.Defects.Causes[0].Evidence)
+		})
+	}
+}

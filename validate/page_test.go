@@ -1,0 +1,146 @@
+package validate
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// bigReport compares sides with 12,000 rows that differ, one of them with hostile text, and returns the page.
+func bigReport(t *testing.T) (*Result, []byte) {
+	t.Helper()
+	type row struct {
+		ID   int64  `parquet:"id"`
+		At   int64  `parquet:"at,timestamp(microsecond)"`
+		Name string `parquet:"name"`
+		Land string `parquet:"land"`
+	}
+	var l, r []row
+	for i := range 20_000 {
+		x := row{int64(i), 1_780_000_000_000_000 + int64(i)*60e6, fmt.Sprintf("name %d", i), []string{"DE", "FR", "IN", "BR"}[i%4]}
+		y := x
+		if i < 12_000 {
+			y.Name = strings.ToUpper(x.Name)
+		}
+		if i == 7 {
+			y.Name = `</script><script>document.title="owned"</script>` + strings.Repeat("x", 3000)
+		}
+		l = append(l, x)
+		if i != 19_999 {
+			r = append(r, y)
+		}
+	}
+	out := filepath.Join(t.TempDir(), "report")
+	res := judge(t, Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key, Out: out, Patterns: true})
+	page, err := os.ReadFile(filepath.Join(out, "report.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, page
+}
+
+func TestPageStandsAlone(t *testing.T) {
+	res, page := bigReport(t)
+	if len(page) > 5<<20 {
+		t.Errorf("the page has %d bytes", len(page))
+	}
+	for _, bad := range []string{"http://", "https://", "src=", "@import", "</script><script>document"} {
+		if bytes.Contains(page, []byte(bad)) {
+			t.Errorf("the page contains %q", bad)
+		}
+	}
+	for _, want := range []string{"<h1>Different</h1>", "prefers-color-scheme:dark", "<noscript>", "<svg", "text_normalisation", "9,002 of 12,001 rows that differ", `aria-live="polite"`, `<label for="q"`} {
+		if !bytes.Contains(page, []byte(want)) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if res.Timeline == nil || len(res.Timeline.Buckets) < 300 {
+		t.Fatalf("timeline: %+v", res.Timeline)
+	}
+	rows, differ := int64(0), int64(0)
+	for _, b := range res.Timeline.Buckets {
+		rows, differ = rows+b.Rows, differ+b.Different
+	}
+	if rows != 20_000 || differ != 12_001 {
+		t.Errorf("the timeline counts %d rows, %d of which differ", rows, differ)
+	}
+}
+
+// driver uses the page as a reader would and leaves what it found in the page's title.
+const driver = `<script>
+var errors=[];window.addEventListener('error',function(e){errors.push(e.message)});
+</script>`
+
+const drive = `<script>
+window.addEventListener('load',function(){
+ var at=function(){return document.getElementById('at').textContent},q=document.getElementById('q'),out=[],rows=function(){return document.querySelectorAll('#ex tr').length};
+ var type=function(s){q.value=s;q.dispatchEvent(new Event('input'))};
+ out.push(at(),rows());
+ document.getElementById('next').click();out.push(at(),document.getElementById('prev').disabled);
+ document.getElementById('prev').click();out.push(at(),document.getElementById('prev').disabled);
+ type('NAME 3123');out.push(at(),document.querySelector('#ex .r').textContent,document.querySelector('#ex .l mark').textContent);
+ type('no such thing');out.push(at(),rows());
+ type('');var c=document.getElementById('cls');c.value='only left';c.dispatchEvent(new Event('change'));out.push(at());
+ c.value='';c.dispatchEvent(new Event('change'));
+ document.dispatchEvent(new KeyboardEvent('keydown',{key:'/',bubbles:true}));out.push(document.activeElement.id);
+ var focusable=document.querySelectorAll('input,select,button,summary,[tabindex="0"]').length;out.push(focusable>=6);
+ out.push('errors:'+errors.length);
+ document.title=out.join('|');
+});
+</script>`
+
+// TestPageInBrowser opens the page from disk in headless Chromium: search, paging, filters, keyboard, no console
+// error; and reads it without JavaScript.
+func TestPageInBrowser(t *testing.T) {
+	browser := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			browser = path
+			break
+		}
+	}
+	if browser == "" {
+		t.Skip("no Chromium on the path: install one to test the report's page")
+	}
+	_, page := bigReport(t)
+	file := filepath.Join(t.TempDir(), "report.html")
+	open := func(content []byte, flags ...string) (dom, log string) {
+		t.Helper()
+		if err := os.WriteFile(file, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		var stderr bytes.Buffer
+		c := exec.CommandContext(ctx, browser, append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0",
+			"--virtual-time-budget=5000", "--user-data-dir=" + t.TempDir(), "--dump-dom"}, append(flags, "file://"+file)...)...)
+		c.Stderr = &stderr
+		out, err := c.Output()
+		if err != nil {
+			t.Skipf("Chromium does not run here: %v\n%s", err, stderr.String())
+		}
+		return string(out), stderr.String()
+	}
+	driven := bytes.Replace(page, []byte("<style>"), []byte(driver+"<style>"), 1)
+	driven = bytes.Replace(driven, []byte("</main>"), []byte(drive+"</main>"), 1)
+	dom, log := open(driven)
+	title := regexp.MustCompile(`<title>([^<]*)</title>`).FindStringSubmatch(dom)
+	want := "1 to 50 of 9,002|50|51 to 100 of 9,002|false|1 to 50 of 9,002|true|1 to 1 of 1|NAME 3123|name|none found|0|1 to 1 of 1|q|true|errors:0"
+	if title == nil || title[1] != want {
+		t.Errorf("the page found\n%v, want\n%s", title, want)
+	}
+	if strings.Contains(log, "CONSOLE") {
+		t.Errorf("the console says:\n%s", log)
+	}
+	dom, _ = open(bytes.Replace(page, []byte("<script>\n(function"), []byte(`<script type="text/none">(function`), 1))
+	if strings.Count(dom, `<span class="tag">`) != pageFirst || !strings.Contains(dom, "text_normalisation") {
+		t.Errorf("without JavaScript %d examples are there, want %d", strings.Count(dom, `<span class="tag">`), pageFirst)
+	}
+}
