@@ -13,6 +13,7 @@ import (
 	"github.com/parquet-go/parquet-go/encoding/rle"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
+	"github.com/pierrec/lz4/v4"
 )
 
 // flatPages reads the pages of a column chunk without nesting, straight from the file's bytes: values stay where
@@ -42,7 +43,7 @@ func (f *parquetFile) flatPages(unit int, p *pnode) (*flatPages, bool) {
 	}
 	codec := f.file.Metadata().RowGroups[unit].Columns[p.leaf].MetaData.Codec
 	switch codec {
-	case format.Uncompressed, format.Zstd, format.Snappy:
+	case format.Uncompressed, format.Zstd, format.Snappy, format.Lz4Raw:
 	default:
 		return nil, false
 	}
@@ -179,7 +180,9 @@ func (f *flatPages) unpack(stored []byte, size int, packed bool) ([]byte, error)
 	dst := f.mem.bytes(size)
 	var err error
 	switch {
-	case !packed || f.codec == format.Uncompressed || size == 0:
+	case size == 0: // whatever stands for nothing
+		return dst, nil
+	case !packed || f.codec == format.Uncompressed:
 		if len(stored) != size {
 			return nil, fmt.Errorf("a page has %d bytes where its header says %d", len(stored), size)
 		}
@@ -187,6 +190,10 @@ func (f *flatPages) unpack(stored []byte, size int, packed bool) ([]byte, error)
 		return dst, nil
 	case f.codec == format.Zstd:
 		dst, err = f.mem.pool.unzstd(dst, stored)
+	case f.codec == format.Lz4Raw:
+		var n int
+		n, err = lz4.UncompressBlock(stored, dst)
+		dst = dst[:n]
 	case f.codec == format.Snappy:
 		var n int
 		if n, err = snappy.DecodedLen(stored); err == nil && n == size {
