@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"html"
+	"maps"
 	"math"
 	"math/big"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -374,8 +376,10 @@ func (s *suspect) believe(compared, equal int64) {
 	heard := min(s.all, hearingCells)
 	var best [2]suspicion // the one way of losing decimals that fits most, for each side
 	var bestN [2]int64
-	for x, n := range s.counts {
-		ok := false
+	// In one order, for what is believed on a tie depends on it.
+	suspicions := slices.SortedFunc(maps.Keys(s.counts), func(a, b suspicion) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	for _, x := range suspicions {
+		n, ok := s.counts[x], false
 		switch x.cause {
 		case causeRounding, causeTruncation:
 			b := best[x.side]

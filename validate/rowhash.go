@@ -150,6 +150,9 @@ func (w *rowHasher) block(b *block, unit int, row int64) (inScope, pending int64
 		w.differ = w.differ[:0]
 		w.probe.differs = m.set
 		if b.held != nil {
+			if err := w.probe.flush(); err != nil { // rows of a block before that was not held
+				return 0, 0, err
+			}
 			w.probe.differs = func(place uint64) { w.differ = append(w.differ, int32(place-base)) }
 		}
 	}

@@ -48,6 +48,8 @@ func (v *vec) slice(out *vec, from, to, packed int) int {
 		}
 	}
 	switch {
+	case packed == end: // nothing but NULLs, for which a page may hold nothing at all
+		out.dict, out.i64 = nil, []int64{}
 	case v.dict != nil:
 		out.idx = v.idx[packed:end]
 	case v.i64 != nil:
