@@ -254,6 +254,62 @@ func TestManyRowsAnyMemory(t *testing.T) {
 	}
 }
 
+// TestTwinsAreTheSameBytes: two files of one size are twins only when their bytes are the same.
+func TestTwinsAreTheSameBytes(t *testing.T) {
+	type row struct {
+		ID int64  `parquet:"id"`
+		V  int64  `parquet:"v"`
+		S  string `parquet:"s"`
+	}
+	mk := func(change int) Input {
+		var rows []row
+		for i := range 1000 {
+			x := row{int64(i), int64(i) * 3, "text"}
+			if i == change {
+				x.S = "TEXT"
+			}
+			rows = append(rows, x)
+		}
+		return parquetSide(t, rows, parquet.MaxRowsPerRowGroup(300))
+	}
+	wantRows(t, judge(t, Options{Left: mk(-1), Right: mk(-1), Key: key}), Equal, Rows{Equal: 1000})
+	wantRows(t, judge(t, Options{Left: mk(-1), Right: mk(700), Key: key}), Different, Rows{Equal: 999, Changed: 1})
+}
+
+// TestChecksumOfPages: a value that changed after its page was written is damage, also where both sides have it.
+func TestChecksumOfPages(t *testing.T) {
+	type row struct {
+		ID int64  `parquet:"id"`
+		S  string `parquet:"s"`
+	}
+	good := parquetSide(t, []row{{1, "a"}, {2, "neither least nor greatest"}, {3, "z"}}) // statistics have those
+	b, err := os.ReadFile(good.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(b, []byte("neither"))
+	b[at] ^= 1
+	bad := fileSide(t, "damaged.parquet", string(b))
+	refused(t, Options{Left: good, Right: bad, Key: key}, "damaged.parquet", "checksum")
+	refused(t, Options{Left: bad, Right: bad, Key: key}, "damaged.parquet", "checksum")
+}
+
+// TestWindowBounds: the first moment of a window belongs to it, the last does not.
+func TestWindowBounds(t *testing.T) {
+	text := "id,at\n1,2026-11-01T00:00:00Z\n2,2026-11-01T12:00:00Z\n3,2026-11-02T00:00:00Z\n"
+	type row struct {
+		ID int64 `parquet:"id"`
+		At int64 `parquet:"at,timestamp(microsecond)"`
+	}
+	day := int64(1793491200) * 1e6
+	o := Options{Left: csvSide(t, text), Right: parquetSide(t, []row{{1, day}, {2, day + 43200e6}, {3, day + 86400e6}}), Key: key,
+		Time: "at", Since: "2026-11-01", Until: "2026-11-02"}
+	res := judge(t, o)
+	if res.Rows.Left != 2 || res.Rows.Equal != 2 {
+		t.Errorf("%+v", res.Rows)
+	}
+}
+
 // FuzzParquet: whatever a file holds, it is compared or refused by name; nothing panics.
 func FuzzParquet(f *testing.F) {
 	type row struct {
