@@ -98,7 +98,7 @@ func TestMutants(t *testing.T) {
 			if err := os.WriteFile(list, overlay, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			c := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-overlay", list, "-run", "Trap|Obvious|However|ManyRows|Cells|Checksum|Twins|Window", "-failfast", "-rapid.nofailfile", ".")
+			c := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-overlay", list, "-run", "Trap|Obvious|However|ManyRows|TestCellsKeep|Checksum|Twins|Window", "-failfast", "-rapid.nofailfile", "-rapid.checks=40", ".")
 			out, err := c.CombinedOutput()
 			if err == nil {
 				t.Errorf("survives:\n%s", out)

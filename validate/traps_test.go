@@ -142,6 +142,16 @@ func TestTrap13ShortHashes(t *testing.T) {
 	wantRows(t, res, Different, Rows{Changed: 200_000})
 	res = judge(t, Options{Left: csvSide(t, l.String()), Right: csvSide(t, r.String()), NoKey: true})
 	wantRows(t, res, Different, Rows{OnlyLeft: 200_000, OnlyRight: 200_000})
+	type row struct {
+		ID int64 `parquet:"id"`
+		V  int64 `parquet:"v"`
+	}
+	var a, b []row
+	for i := range int64(400_000) {
+		a, b = append(a, row{i, i}), append(b, row{i, i + 400_000})
+	}
+	res = judge(t, Options{Left: parquetSide(t, a), Right: parquetSide(t, b), Key: key})
+	wantRows(t, res, Different, Rows{Changed: 400_000})
 }
 
 func TestTrap14NegativeDifferences(t *testing.T) {
