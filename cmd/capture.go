@@ -43,7 +43,7 @@ Without --until it records until Ctrl-C. --resume goes on behind the last
 row of an earlier capture.`,
 		Example: `  lockstep capture flights.yaml --until latest --to s3://lake/flights
   lockstep capture flights.yaml --until latest --to s3://lake/flights --resume`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly(1, "takes one pipeline file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.file = args[0]
 			return o.run(c.Context())

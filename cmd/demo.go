@@ -42,7 +42,7 @@ ways: as a batch over the lake (B), as a stream over the lake (B*), and as a
 stream from Kafka (S). Then compare. It takes some seconds and needs nothing.`,
 		Example: `  lockstep demo
   lockstep demo --to demo --impressions 200000 --seed 42`,
-		Args: cobra.NoArgs,
+		Args: exactly(0, "takes no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error { return o.run(c.Context()) },
 	}
 	f := c.Flags()

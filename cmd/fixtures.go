@@ -79,7 +79,7 @@ func newFixturesGenerate(w *world) *cobra.Command {
 the tables customers.parquet and devices.csv, pipeline.yaml with impressions.avsc, and the truth: truth.json has
 the counts that a right run gives, truth/<stream>.parquet what becomes of each row.`,
 		Example: "  lockstep fixtures generate --to traffic --impressions 100000 --seed 7\n  lockstep replay traffic/pipeline.yaml --from lake --as stream --to out",
-		Args:    cobra.NoArgs,
+		Args:    exactly(0, "takes no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			if to == "" {
 				return schema.WithHint(errors.New("fixtures generate: no place to write to"), "give --to DIR")

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/lockstep-data/lockstep/fixtures/traffic"
 )
@@ -130,3 +132,51 @@ func TestFlightsThroughKafka(t *testing.T) {
 		t.Errorf("outputs of the batch: %v, want 28026 and 6363 rows", batch.Outputs)
 	}
 }
+
+// TestOutputsInKafka runs a stream from topics to topics, in JSON and in Avro, and reads them again.
+func TestOutputsInKafka(t *testing.T) {
+	for _, format := range []string{"json", "avro"} {
+		t.Run(format, func(t *testing.T) {
+			dir := t.TempDir()
+			env := oneBroker(t)
+			lockstepCommand(t, env, "fixtures", "produce", filepath.Join("..", "fixtures", "flights", "flights.yaml"))
+			file := filepath.Join(dir, "pipeline.yaml")
+			text := strings.ReplaceAll(throughKafka, "FORMAT", format)
+			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			got := replayed(t, env, file, "--from", "kafka", "--as", "stream", "--until", "latest", "--final")
+			if got.output("all") != 28025-861 || got.output("far") == 0 {
+				t.Fatalf("outputs %v, want 28025 less 861 late rows", got.Outputs)
+			}
+			cl, err := kgo.NewClient(kgo.SeedBrokers(strings.TrimPrefix(env[0], "KAFKA=")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer cl.Close()
+			ends, err := kadm.NewClient(cl).ListEndOffsets(t.Context(), "copy-all", "copy-far")
+			if err != nil {
+				t.Fatal(err)
+			}
+			there := map[string]int64{}
+			ends.Each(func(o kadm.ListedOffset) { there[o.Topic] += o.Offset })
+			if there["copy-all"] != int64(got.output("all")) || there["copy-far"] != int64(got.output("far")) {
+				t.Errorf("the topics hold %v, the summary says %v", there, got.Outputs)
+			}
+		})
+	}
+}
+
+const throughKafka = `pipeline: copy
+streams:
+  departures:
+    time: departed_at
+    disorder: 6h
+    columns: {carrier: string, flight: int, departed_at: timestamp, distance: int}
+    kafka: {topic: departures, format: json}
+kafka: {brokers: ["${KAFKA}"]}
+query: SELECT d.* FROM departures d
+outputs:
+  all: {kafka: {topic: copy-all, format: FORMAT, key: [carrier, flight]}}
+  far: {where: distance > 1000, kafka: {topic: copy-far, format: FORMAT}}
+`

@@ -32,7 +32,8 @@ type progress struct {
 // newProgress starts to count. CI and TERM=dumb have log lines, as has everything that is no terminal;
 // NO_COLOR has a bar without escape sequences for colours, which it never has.
 func newProgress(w *world, title string, quiet bool) *progress {
-	p := &progress{world: w, title: title, quiet: quiet, started: w.now(), logged: w.now()}
+	now := w.now()
+	p := &progress{world: w, title: title, quiet: quiet, started: now, logged: now}
 	if quiet {
 		return p
 	}

@@ -51,7 +51,7 @@ NDJSON and the summary to stderr.`,
 		Example: `  lockstep replay flights.yaml --from lake --as batch --to out/batch
   lockstep replay flights.yaml --from kafka --as stream --until latest --final --to out/stream
   lockstep replay flights.yaml --from lake --as stream --to - | head`,
-		Args: cobra.ExactArgs(1),
+		Args: exactly(1, "takes one pipeline file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.file = args[0]
 			return o.run(c.Context())

@@ -4,12 +4,21 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 var update = flag.Bool("update", false, "write what a script's cmp finds into the script")
@@ -23,8 +32,15 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// Each testdata/script/*.txtar is a session of a user: commands, what they print and how they end. Beside
-// testscript's own commands there is `exit CODE lockstep ARGS...`, which wants that exit code.
+// Each testdata/script/*.txtar is a session of a user: commands, what they print and how they end. $FLIGHTS is the
+// folder of the flights. Beside testscript's own commands there are:
+//
+//	exit CODE lockstep ARGS...   wants that exit code
+//	kafka                        starts a broker inside the test; $KAFKA is where
+//	put TOPIC FILE               writes each line of the file as a record; \x00 and the like stand for bytes
+//	refusing STATUS CODE         starts an S3 server that refuses everything; $AWS_ENDPOINT_URL is where
+//	registry                     starts a schema registry that knows no schema; $REGISTRY is where
+//	cut FILE BYTES               cuts so many bytes off a file's end
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -33,10 +49,75 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: false,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TERM", "dumb")
-			return nil
+			flights, err := filepath.Abs(filepath.Join("..", "fixtures", "flights"))
+			e.Setenv("FLIGHTS", flights)
+			return err
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exit": wantExit},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exit": wantExit, "kafka": startKafka, "put": put, "refusing": startRefusing, "registry": startRegistry, "cut": cut,
+		},
 	})
+}
+
+func startKafka(ts *testscript.TestScript, _ bool, _ []string) {
+	c, err := kfake.NewCluster(kfake.NumBrokers(1))
+	ts.Check(err)
+	ts.Defer(c.Close)
+	ts.Setenv("KAFKA", c.ListenAddrs()[0])
+}
+
+func put(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: put TOPIC FILE")
+	}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(ts.Getenv("KAFKA")))
+	ts.Check(err)
+	defer cl.Close()
+	if _, err := kadm.NewClient(cl).CreateTopic(context.Background(), 1, 1, nil, args[0]); !errors.Is(err, kerr.TopicAlreadyExists) {
+		ts.Check(err)
+	}
+	for line := range strings.Lines(ts.ReadFile(args[1])) {
+		value, err := strconv.Unquote("`" + strings.TrimSuffix(line, "\n") + "`")
+		if strings.Contains(line, `\x`) {
+			value, err = strconv.Unquote(`"` + strings.TrimSuffix(line, "\n") + `"`)
+		}
+		ts.Check(err)
+		ts.Check(cl.ProduceSync(context.Background(), &kgo.Record{Topic: args[0], Value: []byte(value)}).FirstErr())
+	}
+}
+
+// serve runs an HTTP server until the script ends and leaves its address in a variable.
+func serve(ts *testscript.TestScript, variable string, status int, contentType, body string) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	ts.Defer(s.Close)
+	ts.Setenv(variable, s.URL)
+}
+
+func startRefusing(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: refusing STATUS CODE")
+	}
+	status, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	serve(ts, "AWS_ENDPOINT_URL", status, "application/xml", "<Error><Code>"+args[1]+"</Code><Message>no</Message></Error>")
+}
+
+func startRegistry(ts *testscript.TestScript, _ bool, _ []string) {
+	serve(ts, "REGISTRY", http.StatusNotFound, "application/vnd.schemaregistry.v1+json", `{"error_code":40403,"message":"Schema not found"}`)
+}
+
+func cut(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: cut FILE BYTES")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	data := ts.ReadFile(args[0])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(data[:len(data)-n]), 0o644))
 }
 
 // wantExit runs a command and compares its exit code.

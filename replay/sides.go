@@ -66,6 +66,10 @@ func (s *sides) write(ctx context.Context, side string, from origin, b *batch, r
 		if from.columns != nil {
 			c = from.columns[i]
 		}
+		if c < 0 && i == from.stream.in.Time { // dropped below a join, but every row knows it
+			cols = append(cols, timeColumn(pickRows(b.times, rows)))
+			continue
+		}
 		if c < 0 {
 			cols = append(cols, array.MakeArrayOfNull(memory.DefaultAllocator, f.Type.Arrow(), len(rows)))
 			continue
@@ -83,6 +87,19 @@ func (s *sides) write(ctx context.Context, side string, from origin, b *batch, r
 	}
 	cols = append(cols, aboutColumns(len(rows), about, parts, offsets, nil)...)
 	return s.emit(ctx, side, from.stream.name, append(fields, SideFields()...), cols, pickRows(b.times, rows))
+}
+
+func timeColumn(times []int64) arrow.Array {
+	b := array.NewTimestampBuilder(memory.DefaultAllocator, schema.TimestampType)
+	b.Reserve(len(times))
+	for _, t := range times {
+		if t == NoTime {
+			b.AppendNull()
+		} else {
+			b.Append(arrow.Timestamp(t))
+		}
+	}
+	return b.NewArray()
 }
 
 // writeBad appends records that are no rows.

@@ -94,6 +94,7 @@ func (o *opener) s3() (*s3.Client, error) {
 		return nil, err
 	}
 	return s3.NewFromConfig(cfg, func(so *s3.Options) {
+		so.DisableLogOutputChecksumValidationSkipped = true // ranges have none, and each would be a line on stderr
 		endpoint := env["AWS_ENDPOINT_URL_S3"]
 		if endpoint == "" {
 			endpoint = env["AWS_ENDPOINT_URL"]

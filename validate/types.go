@@ -197,11 +197,6 @@ func resolve(l, r typ, path string, f *findings) typ {
 			return settle(a)
 		case kDecimal:
 			return typ{kind: kNumber, scale: a.scale}
-		case kJSONNumber, kNumber:
-			return typ{kind: kNumber}
-		}
-		if b.kind == a.kind {
-			return typ{kind: kText}
 		}
 		return refuse("a field of text is no " + a.String())
 	}
@@ -209,7 +204,7 @@ func resolve(l, r typ, path string, f *findings) typ {
 		switch a.kind {
 		case kFloat:
 			return a
-		case kInt, kDecimal, kJSONNumber, kNumber:
+		case kInt, kDecimal, kUntyped, kJSONNumber, kNumber:
 			return typ{kind: kNumber, scale: a.scale}
 		}
 		return refuse("a number is no " + a.String())

@@ -118,6 +118,30 @@ func TestSinkOverFaults(t *testing.T) {
 	}
 }
 
+// A write that waits for brokers which take nothing ends with its context.
+func TestWriteWaits(t *testing.T) {
+	c := fakeCluster(t)
+	topic := c.topic(t, 1)
+	s, w := c.sink(t, Output{Topic: topic}, func(o *SinkOptions) { o.Buffered = 1 << 20 })
+	c.fake.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: topic, Err: kerr.NotLeaderForPartition, Count: 1 << 30})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	rec, times := record(0, 10000)
+	var err error
+	for n := 0; err == nil; n++ {
+		if n == 100 {
+			t.Fatal("a million rows went into a buffer of 1 MiB")
+		}
+		err = w.Write(ctx, rec, times)
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	if most := s.waiting.Load(); most > 2<<20 {
+		t.Fatalf("%d bytes wait", most)
+	}
+}
+
 // flaky is a listener that can go away and come back at its address.
 type flaky struct {
 	addr string

@@ -3,6 +3,7 @@ package kafka
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -34,6 +35,26 @@ func sinkConformance(t *testing.T, start func(testing.TB) *cluster) {
 	run("times of any year", testSinkTimes)
 	run("old rows", testSinkOld)
 	run("close drops what was not sealed", testSinkClose)
+	run("a writer's context ends before the seal", testSinkContext)
+}
+
+// The goroutines that write may be done, and their context with them, when the rows are sealed.
+func testSinkContext(t *testing.T, c *cluster) {
+	topic := c.topic(t, 1)
+	s, w := c.sink(t, Output{Topic: topic}, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	rec, times := record(0, 20000)
+	if err := w.Write(ctx, rec, times); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := w.Write(ctx, rec, times); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if _, err := s.Seal(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	c.records(t, topic, 20000)
 }
 
 // record has rows from..to: id, at = base + id seconds and 1 ms and 7 us, text = "k<id mod 10>".

@@ -42,7 +42,9 @@ func (local) create(_ context.Context, root, key string) (upload, error) {
 func diskError(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return schema.WithHint(err, "the disk is full: nothing of this epoch is visible; make room and run with --resume")
+		return schema.WithHint(err, "the disk is full: nothing of this epoch is visible; make room and run it again")
+	case errors.Is(err, syscall.EFBIG):
+		return schema.WithHint(err, "the file system, or a limit of this process (ulimit -f), allows no file of that size")
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return schema.WithHint(err, "this user may not write there")
 	}

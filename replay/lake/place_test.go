@@ -34,8 +34,19 @@ var globs = map[string]string{
 	"**/.staging/*.parquet": "d/.staging/l.parquet",
 }
 
-// testListing is the same for every store.
-func testListing(t *testing.T, root string, env map[string]string) {
+func testListing(t *testing.T, s testStore) {
+	root := s.place(t)
+	for _, name := range listing {
+		s.put(t, root+"/"+name, []byte(filepath.Base(name)))
+		s.put(t, root+"ed/"+name, []byte("of another folder"))
+	}
+	list(t, root, s.env)
+	if !strings.Contains(root, "://") {
+		list(t, "file://"+root, s.env)
+	}
+}
+
+func list(t *testing.T, root string, env map[string]string) {
 	for pattern, want := range globs {
 		p, err := Open(context.Background(), strings.TrimSuffix(root+"/"+pattern, "/"), env)
 		if err != nil {
@@ -63,13 +74,4 @@ func testListing(t *testing.T, root string, env map[string]string) {
 			t.Errorf("%q:\n got %s\nwant %s", pattern, strings.Join(got, " "), strings.Join(w, " "))
 		}
 	}
-}
-
-func TestLocalListing(t *testing.T) {
-	dir := t.TempDir()
-	for _, name := range listing {
-		writeFile(t, filepath.Join(dir, name), []byte(filepath.Base(name)))
-	}
-	testListing(t, dir, nil)
-	testListing(t, "file://"+dir, nil)
 }

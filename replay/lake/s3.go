@@ -101,9 +101,10 @@ func (b *bucket) explain(err error) error {
 			return schema.WithHint(fmt.Errorf("there is no bucket %s", b.bucket), "check the name, and AWS_ENDPOINT_URL if the server is not Amazon's")
 		case "AccessDenied", "Forbidden", "AllAccessDisabled":
 			return schema.WithHint(fmt.Errorf("access to bucket %s is denied (%s)", b.bucket, api.ErrorCode()), "the credentials are valid but lack the right, or belong to another account: try `aws s3 ls`")
-		case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "AuthorizationHeaderMalformed":
+		case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "AuthorizationHeaderMalformed", "XAdminUserNotFound": // the last is versitygw's, with status 404
 			return schema.WithHint(fmt.Errorf("wrong credentials for bucket %s (%s)", b.bucket, api.ErrorCode()), "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_REGION, or AWS_PROFILE")
 		}
+		return schema.WithHint(err, "check the bucket, the credentials and AWS_ENDPOINT_URL")
 	case errors.As(err, &netErr):
 		return schema.WithHint(fmt.Errorf("the S3 server cannot be reached: %w", err), "check AWS_ENDPOINT_URL and the network")
 	case strings.Contains(err.Error(), "failed to refresh cached credentials"), strings.Contains(err.Error(), "get identity"):

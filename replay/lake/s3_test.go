@@ -6,22 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/lockstep-data/lockstep/schema"
 )
-
-func TestS3Listing(t *testing.T) {
-	f, env := newS3Fake(t)
-	for _, name := range listing {
-		f.objects["some/root/"+name] = []byte(filepath.Base(name))
-		f.objects["some/rooted/"+name] = []byte("of another folder")
-	}
-	testListing(t, "s3://lake/some/root", env)
-}
 
 func TestS3SourceReadsRangesAndRepeatsBrokenOnes(t *testing.T) {
 	f, env := newS3Fake(t)
@@ -61,22 +51,6 @@ func TestS3SourceReadsRangesAndRepeatsBrokenOnes(t *testing.T) {
 		if !reflect.DeepEqual(sortedByID(got), rows) {
 			t.Errorf("mode %d: %d rows", mode, len(got))
 		}
-	}
-}
-
-func TestS3FileThatChanges(t *testing.T) {
-	f, env := newS3Fake(t)
-	f.objects["a.parquet"] = fileBytes(t, randomRows(rand.New(rand.NewPCG(1, 1)), 1000, 1), true, 100)
-	src := open(t, SourceOptions{Place: "s3://lake/a.parquet", Env: env, Time: "at"})
-	f.mu.Lock()
-	f.objects["a.parquet"] = fileBytes(t, randomRows(rand.New(rand.NewPCG(1, 2)), 1000, 1), true, 100)
-	f.mu.Unlock()
-	var err error
-	for err == nil {
-		_, err = src.Next(context.Background())
-	}
-	if !strings.Contains(err.Error(), "s3://lake/a.parquet: the file was changed during the run") {
-		t.Error(err)
 	}
 }
 
@@ -137,23 +111,6 @@ func TestS3ReadAt(t *testing.T) {
 	}
 	if n, err := r.ReadAt(got, int64(len(data)-4)); n != 4 || err == nil {
 		t.Error(n, err)
-	}
-}
-
-func TestS3Sink(t *testing.T) {
-	f, env := newS3Fake(t)
-	testSink(t, "s3://lake/out", env, func() (visible, hidden int) {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		for k := range f.objects {
-			if strings.HasPrefix(k, "out/") && strings.HasSuffix(k, ".parquet") {
-				visible++
-			}
-		}
-		return visible, len(f.uploads)
-	})
-	if f.uploads == nil {
-		t.Error("no upload")
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -105,13 +104,13 @@ func must[T any](t *testing.T) func(v T, err error) T {
 	}
 }
 
-// testSink is the same for every store. count tells the visible Parquet files and those that are staged.
-func testSink(t *testing.T, place string, env map[string]string, count func() (visible, staged int)) {
+func testSink(t *testing.T, st testStore) {
+	place, env := st.place(t)+"/deep/out", st.env
 	ctx := context.Background()
 	sealed := must[[]byte](t)
 	expect := func(when string, visible, staged int, rows []int64) {
 		t.Helper()
-		if v, s := count(); v != visible || s != staged {
+		if v, s := st.count(t, place); v != visible || s != staged {
 			t.Errorf("%s: %d visible and %d staged files, want %d and %d", when, v, s, visible, staged)
 		}
 		if got := ids(t, place+"/rows", env); !reflect.DeepEqual(got, rows) {
@@ -211,23 +210,6 @@ func testSink(t *testing.T, place string, env map[string]string, count func() (v
 
 func compact(b []byte) []byte {
 	return []byte(strings.Join(strings.Fields(string(b)), ""))
-}
-
-func TestLocalSink(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "deep", "out")
-	testSink(t, dir, nil, func() (visible, staged int) {
-		filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-			switch {
-			case err != nil || d.IsDir():
-			case strings.HasSuffix(p, ".parquet"):
-				visible++
-			case strings.HasSuffix(p, ".tmp"):
-				staged++
-			}
-			return nil
-		})
-		return visible, staged
-	})
 }
 
 func TestReplaceRefusesForeignFiles(t *testing.T) {

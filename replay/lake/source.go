@@ -65,7 +65,6 @@ type Source struct {
 	units     []*unit
 	positions bool
 	run       delivery
-	start     map[string]int64
 	ctx       context.Context
 	cancel    context.CancelFunc
 	wait      sync.WaitGroup

@@ -34,7 +34,7 @@ func randomRows(r *rand.Rand, n, partitions int) []row {
 }
 
 // layOut writes rows as files in one of many ways.
-func layOut(t *testing.T, r *rand.Rand, dir string, rows []row) {
+func layOut(t *testing.T, r *rand.Rand, s testStore, dir string, rows []row) {
 	rows = slices.Clone(rows)
 	switch r.IntN(4) {
 	case 0:
@@ -49,8 +49,8 @@ func layOut(t *testing.T, r *rand.Rand, dir string, rows []row) {
 	for n := 0; len(rows) > 0; n++ {
 		k := min(len(rows), 1+r.IntN(400))
 		// Names do not tell the order.
-		name := filepath.Join(dir, fmt.Sprintf("h=%d", r.IntN(3)), fmt.Sprintf("f%03d.parquet", r.IntN(1000)*7+n))
-		writeFile(t, name, fileBytes(t, rows[:k], true, 1+r.IntN(150)))
+		name := fmt.Sprintf("%s/h=%d/f%03d.parquet", dir, r.IntN(3), r.IntN(1000)*7+n)
+		s.put(t, name, fileBytes(t, rows[:k], true, 1+r.IntN(150)))
 		rows = rows[k:]
 	}
 }
@@ -61,14 +61,14 @@ func sortedByID(rows []row) []row {
 	return rows
 }
 
-func TestBatchGivesEveryRowAndATrueFloor(t *testing.T) {
-	for seed := range uint64(40) {
+func testBatch(t *testing.T, s testStore) {
+	for seed := range s.seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			rows := randomRows(r, 1+r.IntN(2000), 1+r.IntN(4))
-			dir := t.TempDir()
-			layOut(t, r, dir, rows)
-			opts := SourceOptions{Place: dir, Time: "at", Parallelism: 1 + r.IntN(4), BlockRows: 1 + r.IntN(200)}
+			dir := s.place(t)
+			layOut(t, r, s, dir, rows)
+			opts := SourceOptions{Place: dir, Env: s.env, Time: "at", Parallelism: 1 + r.IntN(4), BlockRows: 1 + r.IntN(200)}
 			blocks := drain(t, open(t, opts))
 			var got []row
 			ended := 0
@@ -127,14 +127,14 @@ func TestTheFloorRisesBeforeTheEnd(t *testing.T) {
 	}
 }
 
-func TestStreamGivesPartitionsInOrder(t *testing.T) {
-	for seed := range uint64(40) {
+func testStream(t *testing.T, s testStore) {
+	for seed := range s.seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 2))
 			rows := randomRows(r, 1+r.IntN(2000), 1+r.IntN(5))
-			dir := t.TempDir()
-			layOut(t, r, dir, rows)
-			opts := SourceOptions{Place: dir, Time: "at", Mode: Stream, Parallelism: 1 + r.IntN(4), BlockRows: 1 + r.IntN(200)}
+			dir := s.place(t)
+			layOut(t, r, s, dir, rows)
+			opts := SourceOptions{Place: dir, Env: s.env, Time: "at", Mode: Stream, Parallelism: 1 + r.IntN(4), BlockRows: 1 + r.IntN(200)}
 			src := open(t, opts)
 			lanes := src.Lanes()
 			truth := map[int64][]row{}
@@ -264,11 +264,11 @@ func TestDuplicatePositionsAreNamed(t *testing.T) {
 	}
 }
 
-func TestSinceAndUntil(t *testing.T) {
+func testBounds(t *testing.T, s testStore) {
 	r := rand.New(rand.NewPCG(9, 9))
 	rows := randomRows(r, 3000, 2)
-	dir := t.TempDir()
-	layOut(t, r, dir, rows)
+	dir := s.place(t)
+	layOut(t, r, s, dir, rows)
 	for _, bounds := range [][2]int64{{500_000, 1_500_000}, {rows[10].time, rows[10].time + 1}, {-1 << 40, 0}, {1 << 40, 1 << 41}} {
 		var want []row
 		for _, x := range rows {
@@ -278,7 +278,7 @@ func TestSinceAndUntil(t *testing.T) {
 		}
 		for _, mode := range []Mode{Batch, Stream} {
 			var got []row
-			src := open(t, SourceOptions{Place: dir, Time: "at", Mode: mode, Since: &bounds[0], Until: &bounds[1], BlockRows: 64})
+			src := open(t, SourceOptions{Place: dir, Env: s.env, Time: "at", Mode: mode, Since: &bounds[0], Until: &bounds[1], BlockRows: 64})
 			for _, b := range drain(t, src) {
 				for _, x := range rowsOf(t, b) {
 					if mode == Stream {
@@ -318,6 +318,24 @@ func TestColumnsAndHivePartitions(t *testing.T) {
 	}
 	fields[0].Type.Kind = schema.Date
 	if _, err := NewSource(context.Background(), SourceOptions{Place: dir, Fields: fields}); err == nil || !strings.Contains(err.Error(), "month=01 is no DATE") {
+		t.Error(err)
+	}
+}
+
+// testReplaced replaces a file behind the source's back by one of the same size.
+func testReplaced(t *testing.T, s testStore) {
+	name := s.place(t) + "/a.parquet"
+	data := fileBytes(t, randomRows(rand.New(rand.NewPCG(1, 1)), 3000, 1), true, 100)
+	s.put(t, name, data)
+	src := open(t, SourceOptions{Place: name, Env: s.env, Time: "at"})
+	data = slices.Clone(data)
+	data[len(data)/2] ^= 1
+	s.put(t, name, data)
+	var err error
+	for err == nil {
+		_, err = src.Next(context.Background())
+	}
+	if !strings.Contains(err.Error(), "a.parquet: the file was changed during the run") || schema.Hint(err) == "" {
 		t.Error(err)
 	}
 }

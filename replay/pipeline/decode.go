@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -245,6 +246,11 @@ func (d *decoder) tooMany(n ast.Node) bool {
 	return d.tooLarge
 }
 
+// saysNull reports whether YAML's null is the word null, for a field that has this choice.
+func saysNull(n ast.Node, f *field) bool {
+	return f.kind == kindChoice && n.GetToken().Value == "null" && slices.Contains(f.choices, "null")
+}
+
 // value checks one value against its field.
 func (d *decoder) value(n ast.Node, f *field, name string, at position) *value {
 	v := &value{name: name, field: f, at: at, val: d.nodeAt(n)}
@@ -257,7 +263,7 @@ func (d *decoder) value(n ast.Node, f *field, name string, at position) *value {
 		v.broken = true
 		return v
 	}
-	if _, null := n.(*ast.NullNode); null {
+	if _, null := n.(*ast.NullNode); null && !saysNull(n, f) {
 		v.broken = true
 		d.problem(v.at, title(f, name)+" has no value", "write "+sample(f)+", or leave the line out")
 		return v

@@ -84,7 +84,7 @@ func TestMistakes(t *testing.T) {
 		{"align word", "    disorder: 10m\n    id", "    disorder: 10m\n    align: «on\n    id", []string{`align: "on" is no duration | or auto or off`}},
 		{"choice", "format: json", "format: «jsn", []string{`format: "jsn" is not one of json, avro, protobuf | write format: json`}},
 		{"on_error", "query: |", "on_error: «ignore\nquery: |", []string{`on_error: "ignore" is not one of fail, null, reject | write fail, null, reject`}},
-		{"null that is none", "query: |", "on_error: «null\nquery: |", nil},
+		{"null that is none", "query: |", "on_error: «~\nquery: |", nil},
 		{"lanes", "    lake: pb/*.parquet", "    lake: pb/*.parquet\n    lanes: «files", []string{`lanes: "files" is not one of positions, file | write lanes: file`}},
 		{"type", "score: double}", "score: «long}", []string{`score: type "long": no such type: long | write bigint`}},
 		{"decimal without digits", "score: double}", "score: «decimal}", []string{`"(" is missing before the end | decimal(12,2)`}},

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -274,7 +275,7 @@ func jsonSchema(f *field) map[string]any {
 		item := map[string]any{"type": "string"}
 		out = map[string]any{"anyOf": []any{map[string]any{"type": "array", "items": item, "minItems": 1, "uniqueItems": true}, item}}
 	case kindChoice:
-		out = orVariable(map[string]any{"enum": f.choices})
+		out = orVariable(map[string]any{"enum": choiceWords(f)})
 	case kindBoolean:
 		out = orVariable(map[string]any{"type": "boolean"})
 	case kindNumber, kindInteger:
@@ -317,3 +318,15 @@ func jsonSchema(f *field) map[string]any {
 }
 
 const labelPattern = "^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+
+// choiceWords are what a choice may be; an editor takes the bare word null for YAML's.
+func choiceWords(f *field) []any {
+	var words []any
+	for _, c := range f.choices {
+		words = append(words, c)
+	}
+	if slices.Contains(f.choices, "null") {
+		words = append(words, nil)
+	}
+	return words
+}

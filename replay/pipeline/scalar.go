@@ -22,7 +22,7 @@ func (d *decoder) scalar(n, written ast.Node, f *field, v *value) {
 		raw = x.Value
 	case *ast.LiteralNode:
 		raw = x.Value.Value
-	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
+	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode, *ast.NullNode:
 	case *ast.BoolNode:
 		_, tagged := written.(*ast.TagNode)
 		if f.kind != kindBoolean && !tagged {

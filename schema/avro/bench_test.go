@@ -56,6 +56,7 @@ func BenchmarkDecode(b *testing.B) {
 			}
 		}
 	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
 
 func BenchmarkEncode(b *testing.B) {
@@ -74,6 +75,7 @@ func BenchmarkEncode(b *testing.B) {
 	for b.Loop() {
 		dst = e.Encode(dst[:0], rec, 0)
 	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
 
 // Another library on the same record, to compare machines by.
@@ -100,4 +102,5 @@ func BenchmarkOtherLibrary(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }

@@ -36,6 +36,7 @@ func BenchmarkDecode(b *testing.B) {
 			d.Flush()
 		}
 	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
 
 func BenchmarkEncode(b *testing.B) {
@@ -53,6 +54,7 @@ func BenchmarkEncode(b *testing.B) {
 	if string(dst) != impression {
 		b.Fatalf("%s", dst)
 	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
 
 // The standard library on the same record, to compare machines by.
@@ -75,4 +77,5 @@ func BenchmarkStandardLibrary(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }

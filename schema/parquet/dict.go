@@ -144,7 +144,6 @@ type stats struct {
 	loT, hiT []byte
 	long     bool
 	loD, hiD decimal128.Num
-	folded   bool
 	loB, hiB bool
 }
 
