@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -60,7 +61,11 @@ func (b *blame) read(ctx context.Context) error {
 	t := b.t
 	for _, s := range t.trace.plain.Pipeline.Streams {
 		id := func(r asideRow) string { return s.Name + "\x00" + r.id }
-		err := t.world.setAside(ctx, filepath.Join(t.tmp, "ideal", "_late", s.Name), s.Name, placePartition, placeOffset, func(r asideRow) {
+		place := filepath.Join(t.tmp, "ideal", "_late", s.Name)
+		if _, err := os.Stat(place); errors.Is(err, fs.ErrNotExist) {
+			continue // none of its rows was late
+		}
+		err := t.world.setAside(ctx, place, s.Name, placePartition, placeOffset, func(r asideRow) {
 			b.late[r.logPlace] = r
 			t.lateBy[s.Name] = append(t.lateBy[s.Name], r.lateness)
 			t.lateAll++
@@ -281,9 +286,9 @@ func asideCause(folder string) string {
 	return validate.DroppedByPolicy
 }
 
-// setAside reads a side output, with the row's time and the columns of its id; a folder that is not there has no rows.
+// setAside reads a side output, with the row's time and its id.
 func (w *world) setAside(ctx context.Context, place, stream, partition, offset string, do func(asideRow), columns ...string) error {
-	err := w.rows(ctx, place, func(rec arrow.Record) error {
+	return w.rows(ctx, place, func(rec arrow.Record) error {
 		col := func(name string) arrow.Array {
 			if at := rec.Schema().FieldIndices(name); len(at) == 1 {
 				return rec.Column(at[0])
@@ -326,10 +331,6 @@ func (w *world) setAside(ctx context.Context, place, stream, partition, offset s
 		}
 		return nil
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 // joinedTexts is the columns' text with a bar between, as a trace has ids and keys: "" where a part is NULL, nil

@@ -310,7 +310,8 @@ func (d *demo) close(defects, price, proof *validate.Result, late int) error {
 	d.say("   B/ B-star/ S/      the three results    S/_late/           the rows that came too late, and why")
 	d.say("   S/_conflicts/      repeated ids with other content")
 	d.say("\nNext:")
-	d.say("   lockstep validate %s %s --key impression_id,playback_id", d.path("B-star", "all"), d.path("B", "all"))
+	d.say("   lockstep validate %s %s       # every difference, and the late row behind it", d.path("pipeline.yaml"), d.path("S"))
+	d.say("   lockstep explain %s --key impression_id=imp-0000000266", d.path("pipeline.yaml"))
 	d.say("   lockstep plan %s", d.path("pipeline.yaml"))
 	d.say("   lockstep help pipeline       # to write your own")
 	if defects.Verdict != validate.Equal || proof.Verdict != validate.Equal {

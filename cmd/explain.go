@@ -26,6 +26,7 @@ type explainOptions struct {
 	stream       string
 	output       string
 	since, until string
+	reproduce    string
 	format       string
 	quiet        bool
 }
@@ -57,6 +58,7 @@ through. --stream names the output of the stream in question, as lockstep replay
 	f.StringVar(&o.output, "output", "", "which of the pipeline's outputs is meant (default: the one that holds every row)")
 	f.StringVar(&o.since, "since", "", "earliest event time that is read of the lake")
 	f.StringVar(&o.until, "until", "", "event time before which the lake is read")
+	f.StringVar(&o.reproduce, "reproduce", "", "a new folder for the least input and pipeline that still show the difference")
 	f.StringVar(&o.format, "format", "text", "text or json")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress")
 	return c
@@ -86,14 +88,14 @@ type keyVerdict struct {
 
 // emission is a row of a result.
 type emission struct {
-	Result  string           `json:"result"` // B* or B
-	Row     json.RawMessage  `json:"row"`
-	Key     json.RawMessage  `json:"key"`
-	From    []string         `json:"from"`
-	Lookups []emissionLookup `json:"lookups"`
-	Earlies string           `json:"earliest,omitempty"` // broker time at which a stream can emit it
-	Why     string           `json:"why,omitempty"`
-	origin  origin           // what it was made of
+	Result   string           `json:"result"` // B* or B
+	Row      json.RawMessage  `json:"row"`
+	Key      json.RawMessage  `json:"key"`
+	From     []string         `json:"from"`
+	Lookups  []emissionLookup `json:"lookups"`
+	Earliest string           `json:"earliest,omitempty"` // broker time at which a stream can emit it
+	Why      string           `json:"why,omitempty"`
+	origin   origin           // what it was made of
 }
 
 type emissionLookup struct {
@@ -183,7 +185,15 @@ func (o *explainOptions) tell(ctx context.Context, checked *pipeline.Checked, wa
 	}
 	l := &life{Version: 1, Key: want, Arrivals: []arrival{}, State: []stay{}, Results: []emission{}, Verdicts: []keyVerdict{}}
 	e := &explainer{t: t, life: l, want: want}
-	return l, e.tell(ctx)
+	if err := e.tell(ctx); err != nil || o.reproduce == "" {
+		return l, err
+	}
+	for _, v := range l.Verdicts {
+		if v.Verdict != "equal" {
+			return l, t.reproduceKey(ctx, stableKey(v.Key), o.reproduce)
+		}
+	}
+	return l, schema.WithHint(errors.New("all sides agree about the key, so there is nothing to reproduce"), "choose a key that differs; lockstep validate FILE S lists some")
 }
 
 // explainer tells a life.

@@ -397,7 +397,7 @@ func (e *explainer) emissions(streams int) {
 		case !known:
 			r.Why += "; the log ends before that, so the end of the input closes it"
 		case earliest != replay.NoTime:
-			r.Earlies = utcText(earliest)
+			r.Earliest = utcText(earliest)
 		}
 	}
 }
@@ -502,8 +502,8 @@ func (l *life) write(w io.Writer, withS bool) error {
 			}
 			if r.Why != "" {
 				text := r.Why
-				if r.Earlies != "" {
-					text = "emitted at " + r.Earlies + " at the earliest: " + text
+				if r.Earliest != "" {
+					text = "emitted at " + r.Earliest + " at the earliest: " + text
 				}
 				for _, line := range wrap(text, 74) {
 					fmt.Fprintf(&b, "    %s\n", line)

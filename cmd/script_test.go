@@ -50,7 +50,12 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TERM", "dumb")
 			flights, err := filepath.Abs(filepath.Join("..", "fixtures", "flights"))
+			if err != nil {
+				return err
+			}
 			e.Setenv("FLIGHTS", flights)
+			root, err := filepath.Abs("..")
+			e.Setenv("REPOSITORY", root)
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

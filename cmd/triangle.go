@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -107,6 +108,11 @@ func (o *validateOptions) triangulate(ctx context.Context, opts validate.Options
 	if err := t.write(res); err != nil {
 		return err
 	}
+	if t.reproduceTo != "" {
+		if err := t.reproduceFirst(ctx); err != nil {
+			return err
+		}
+	}
 	if code := fail.exit(res.Defects); code != exitOK {
 		return exitCode(code)
 	}
@@ -114,6 +120,26 @@ func (o *validateOptions) triangulate(ctx context.Context, opts validate.Options
 		return exitCode(exitNo)
 	}
 	return nil
+}
+
+// reproduceFirst reproduces the first key that differs, a defect before what lateness costs.
+func (t *triangle) reproduceFirst(ctx context.Context) error {
+	for _, keys := range []map[string]string{t.blame.defects, t.blame.price} {
+		if len(keys) > 0 {
+			return t.reproduceKey(ctx, slices.Sorted(maps.Keys(keys))[0], t.reproduceTo)
+		}
+	}
+	fmt.Fprintln(t.world.stderr, "lockstep: nothing differs, so there is nothing to reproduce")
+	return nil
+}
+
+// reproduceKey writes a reproducer and says so.
+func (t *triangle) reproduceKey(ctx context.Context, key, dir string) error {
+	n, err := t.reproduce(ctx, key, dir)
+	if err == nil {
+		fmt.Fprintf(t.world.stderr, "lockstep: %s shows it with %s: %s\n", dir, count(n, "row"), key)
+	}
+	return err
 }
 
 // sides finds S, the output that is meant, and what S set aside.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/lockstep-data/lockstep/fixtures/traffic"
 	"github.com/lockstep-data/lockstep/validate"
@@ -34,7 +37,12 @@ func trafficLake(t *testing.T, impressions int) string {
 // command runs a command line in a world of its own and returns what it printed.
 func command(t *testing.T, wantCode int, args ...string) string {
 	t.Helper()
-	w, stdout, stderr, _, _ := testWorld(map[string]string{})
+	return commandIn(t, map[string]string{}, wantCode, args...)
+}
+
+func commandIn(t *testing.T, env map[string]string, wantCode int, args ...string) string {
+	t.Helper()
+	w, stdout, stderr, _, _ := testWorld(env)
 	w.now = time.Now
 	if code := w.execute(context.Background(), newRoot(w), args); code != wantCode {
 		t.Fatalf("%v: exit code %d, want %d\n%s%s", args, code, wantCode, stdout, stderr)
@@ -198,5 +206,102 @@ func TestInjectedDefects(t *testing.T) {
 			}
 			t.Logf("%v: %s", total, r.Defects.Causes[0].Evidence)
 		})
+	}
+}
+
+// TestTriangleOfFlights: real events with real disorder, through a broker into a lake and a stream. A bounded read
+// that is not final leaves rows undecided, and says so.
+func TestTriangleOfFlights(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a month of flights")
+	}
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	flights, err := filepath.Abs("../fixtures/flights")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	env := map[string]string{"KAFKA": strings.Join(broker.ListenAddrs(), ","), "FLIGHTS_OUT": dir}
+	file := filepath.Join(flights, "flights.yaml")
+	run := func(code int, args ...string) string { return commandIn(t, env, code, append(args, "--quiet")...) }
+	commandIn(t, env, 0, "fixtures", "produce", file, "--brokers", env["KAFKA"], "--partitions", "4", "--key", "carrier,flight")
+	run(0, "capture", file, "--until", "latest", "--to", filepath.Join(dir, "lake"))
+	env["FLIGHTS_DEPARTURES"], env["FLIGHTS_ARRIVALS"] = filepath.Join(dir, "lake/departures"), filepath.Join(dir, "lake/arrivals")
+	for _, c := range []struct {
+		name  string
+		flags []string
+		code  int
+	}{{"final", []string{"--final"}, 0}, {"bounded", nil, 1}} {
+		s := filepath.Join(dir, c.name)
+		run(0, append([]string{"replay", file, "--from", "kafka", "--as", "stream", "--until", "latest", "--to", s}, c.flags...)...)
+		var r triangleResult
+		if err := json.Unmarshal([]byte(run(c.code, "validate", file, s, "--format", "json")), &r); err != nil {
+			t.Fatal(err)
+		}
+		n := r.Total.Rows
+		t.Logf("%s: %s defects %v, total %v", c.name, r.Sentence, causesOf(r.Defects), causesOf(r.Total))
+		if r.Total.Unexplained.Rows != 0 || r.Defects.Unexplained.Rows != 0 || r.Explained.Unnamed != 0 || r.Explained.Named == 0 {
+			t.Errorf("%s: %+v; rows %+v", c.name, r.Explained, n)
+		}
+		if want := map[bool]string{true: "map[]", false: "map[undecided:"}[c.code == 0]; !strings.HasPrefix(fmt.Sprint(causesOf(r.Defects)), want) || len(r.Defects.Causes) > 1 {
+			t.Errorf("%s: defects %v", c.name, causesOf(r.Defects))
+		}
+	}
+}
+
+// TestReproducerIsLeast: the folder replays, shows the difference, and without any one of its rows it does not.
+func TestReproducerIsLeast(t *testing.T) {
+	ctx := context.Background()
+	dir := trafficLake(t, 5_000)
+	file, s := filepath.Join(dir, "pipeline.yaml"), filepath.Join(dir, "S")
+	command(t, 0, "replay", variant(t, dir, "bug.yaml", "INTERVAL '4' HOUR", "INTERVAL '2' HOUR"), "--as", "stream", "--to", s, "--quiet")
+	w, _, _, _, _ := testWorld(map[string]string{})
+	w.now = time.Now
+	checked, err := w.loadPipeline(ctx, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tri := &triangle{validateOptions: &validateOptions{world: w, file: file, left: s, quiet: true}, opts: validate.Options{Key: checked.Pipeline.Validate.Key},
+		tmp: t.TempDir(), aside: map[logPlace]aside{}, lateBy: map[string][]int64{}}
+	if tri.trace, err = w.newTrace(checked); err != nil {
+		t.Fatal(err)
+	}
+	if err := tri.sides(ctx, checked.Pipeline); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tri.judge(ctx); err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for _, keys := range []map[string]string{tri.blame.price, tri.blame.defects} {
+		sorted := slices.Sorted(maps.Keys(keys))
+		for i := 0; i < len(sorted) && i < 3; i++ {
+			if keys[sorted[i]] == "only_left" && len(tri.blame.ideal.byKey[sorted[i]]) == 0 {
+				continue // S alone has it
+			}
+			tried++
+			to := filepath.Join(t.TempDir(), "case")
+			n, err := tri.reproduce(ctx, sorted[i], to)
+			if err != nil {
+				t.Fatalf("%s: %v", sorted[i], err)
+			}
+			if n > 6 {
+				t.Errorf("%s takes %d rows", sorted[i], n)
+			}
+			out := filepath.Join(to, "S")
+			command(t, 0, "replay", filepath.Join(to, "pipeline.yaml"), "--as", "stream", "--to", out, "--quiet")
+			r := triangleOf(t, 0, filepath.Join(to, "pipeline.yaml"), out)
+			total := r.Total.Rows
+			if differs := total.Changed+total.OnlyLeft+total.OnlyRight > 0; differs != (tri.blame.price[sorted[i]] != "") {
+				t.Errorf("%s: the case's total is %+v", sorted[i], total)
+			}
+		}
+	}
+	if tried < 4 {
+		t.Errorf("%d keys were tried", tried)
 	}
 }

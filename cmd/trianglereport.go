@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,25 +47,38 @@ func (t *triangle) write(r *triangleResult) error {
 		return writeJSON(w, r)
 	case "html":
 		return schema.WithHint(errors.New("--format html shows one comparison, and these are three"), "write --out DIR: DIR/total/report.html and its like are pages")
-	case "markdown", "github":
-		fmt.Fprintf(&b, "# %s\n\n| | | agree | only left | only right | changed | unexplained |\n|---|---|---:|---:|---:|---:|---:|\n", r.Sentence)
-		for _, s := range r.three() {
-			n := s.res.Rows
-			fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %d |\n", s.name, s.sides, n.Equal+n.Within, n.OnlyLeft, n.OnlyRight, n.Changed, s.res.Unexplained.Rows)
+	case "github":
+		if err := t.stepSummary(func(w io.Writer) error { return r.markdown(w) }); err != nil {
+			return err
 		}
-		for _, s := range r.three() {
-			if s.res.Verdict != validate.Equal {
-				fmt.Fprintf(&b, "\n# %s: %s\n\n", s.name, s.sides)
-				if err := validate.WriteMarkdown(&b, s.res); err != nil {
-					return err
-				}
-			}
-		}
+		return validate.WriteGitHub(w, r.Defects, t.file)
+	case "markdown":
+		return r.markdown(w)
 	case "junit":
 		// One suite: only defects fail a build.
 		return validate.WriteJUnit(w, r.Defects)
 	default:
 		t.text(&b, r)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// markdown writes the three comparisons for a pull request.
+func (r *triangleResult) markdown(w io.Writer) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# %s\n\n| | | agree | only left | only right | changed | unexplained |\n|---|---|---:|---:|---:|---:|---:|\n", r.Sentence)
+	for _, s := range r.three() {
+		n := s.res.Rows
+		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %d |\n", s.name, s.sides, n.Equal+n.Within, n.OnlyLeft, n.OnlyRight, n.Changed, s.res.Unexplained.Rows)
+	}
+	for _, s := range r.three() {
+		if s.res.Verdict != validate.Equal {
+			fmt.Fprintf(&b, "\n# %s: %s\n\n", s.name, s.sides)
+			if err := validate.WriteMarkdown(&b, s.res); err != nil {
+				return err
+			}
+		}
 	}
 	_, err := w.Write(b.Bytes())
 	return err

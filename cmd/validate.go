@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -30,6 +31,7 @@ type validateOptions struct {
 	outputName        string
 	lakeSince         string
 	lakeUntil         string
+	reproduceTo       string
 	key               []string
 	noKey             bool
 	matchDuplicates   bool
@@ -45,6 +47,7 @@ type validateOptions struct {
 	allowUncomparable bool
 	paranoid          bool
 	failOn            []string
+	failOnGiven       bool
 	memory            string
 	parallelism       int
 	examples          int
@@ -76,6 +79,7 @@ are a verdict of their own. With a pipeline FILE its validate: section gives key
 			return exactly(2, "takes two sides, and a pipeline file before them if there is one")(c, args)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			o.failOnGiven = c.Flags().Changed("fail-on")
 			switch {
 			case len(args) == 3:
 				o.file, o.left, o.right = args[0], args[1], args[2]
@@ -109,7 +113,7 @@ are a verdict of their own. With a pipeline FILE its validate: section gives key
 	f.IntVar(&o.examples, "examples", 5, "examples of each class")
 	f.BoolVar(&o.patterns, "patterns", false, "say which values the rows that differ have more often than others, and when they are (always with --out)")
 	f.StringVar(&o.out, "out", "", "folder for the report's files")
-	f.StringVar(&o.format, "format", "text", "text, json, markdown, junit or html")
+	f.StringVar(&o.format, "format", "text", "text, json, markdown, junit, html or github (annotations, and the step's summary)")
 	f.BoolVar(&o.all, "all", false, "list every column, not only those that differ")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no progress")
 	f.StringVar(&o.batchPlace, "batch", "", "with FILE and one side S: the batch B (default: it is run over the lake)")
@@ -117,6 +121,7 @@ are a verdict of their own. With a pipeline FILE its validate: section gives key
 	f.StringVar(&o.outputName, "output", "", "with FILE and one side S: which of the pipeline's outputs it is")
 	f.StringVar(&o.lakeSince, "lake-since", "", "with FILE and one side S: earliest event time that is read of the lake")
 	f.StringVar(&o.lakeUntil, "lake-until", "", "with FILE and one side S: event time before which the lake is read")
+	f.StringVar(&o.reproduceTo, "reproduce", "", "with FILE and one side S: a new folder for the least input and pipeline that show the first mismatch")
 	f.StringVar(&o.leftName, "left-name", "", "what reports call the left side")
 	f.StringVar(&o.rightName, "right-name", "", "what reports call the right side")
 	return c
@@ -155,6 +160,9 @@ func (o *validateOptions) judge(ctx context.Context) error {
 	}
 	if err != nil {
 		return o.fail(err)
+	}
+	if checked != nil && !o.failOnGiven && len(checked.Pipeline.Validate.FailOn) > 0 {
+		o.failOn = checked.Pipeline.Validate.FailOn
 	}
 	fail, err := parseFailOn(o.failOn)
 	if err != nil {
@@ -229,7 +237,7 @@ func (o *validateOptions) options() (validate.Options, error) {
 	if o.right == "-" {
 		opts.Right.Reader = w.stdin
 	}
-	err := oneOf("--format", o.format, "text", "json", "markdown", "junit", "html")
+	err := oneOf("--format", o.format, "text", "json", "markdown", "junit", "html", "github")
 	if err != nil {
 		return opts, err
 	}
@@ -376,8 +384,26 @@ func (o *validateOptions) write(res *validate.Result) error {
 		return validate.WriteJUnit(w, res)
 	case "html":
 		return validate.WriteHTML(w, res)
+	case "github":
+		if err := o.stepSummary(func(w io.Writer) error { return validate.WriteMarkdown(w, res) }); err != nil {
+			return err
+		}
+		return validate.WriteGitHub(w, res, o.file)
 	}
 	return validate.WriteText(w, res, validate.TextOptions{All: o.all, Colour: o.colour()})
+}
+
+// stepSummary adds to the summary of the workflow step that this runs in, if it runs in one.
+func (o *validateOptions) stepSummary(write func(io.Writer) error) error {
+	path := o.world.env["GITHUB_STEP_SUMMARY"]
+	if path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("write the step's summary: %w", err)
+	}
+	return errors.Join(write(f), f.Close())
 }
 
 func writeJSON(w io.Writer, v any) error {

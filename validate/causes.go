@@ -403,7 +403,9 @@ func (s *suspect) believe(compared, equal int64) {
 			ok = n >= 3 && n*2 >= heard && int64(len(s.shifts)) >= min(n, manyShifts)
 		case causeSwapped:
 			ok = n >= 2 || n == heard
-		case causeUnit, causeWidth, causeULP, causeText, causeEncoding:
+		case causeWidth: // short decimals may be short floats by chance
+			ok = n*10 >= s.cells
+		case causeUnit, causeULP, causeText, causeEncoding:
 			ok = true
 		}
 		if ok {
@@ -416,7 +418,7 @@ func (s *suspect) believe(compared, equal int64) {
 		}
 	}
 	for side := range int8(2) {
-		if equal == 0 && compared >= 2 && s.nulls[side] == heard && len(s.counts) != 1 {
+		if equal == 0 && compared >= 2 && !s.drifted(side) && s.nulls[side] == heard && len(s.counts) != 1 {
 			s.found = append(s.found, suspicion{cause: causeDrift, side: side})
 		}
 	}
@@ -432,6 +434,16 @@ func (s *suspect) believe(compared, equal int64) {
 		}
 		return fmt.Sprint(a) < fmt.Sprint(b)
 	})
+}
+
+// drifted says whether a side is known to have become NULL at some time.
+func (s *suspect) drifted(side int8) bool {
+	for _, x := range s.found {
+		if x.cause == causeDrift && x.side == side {
+			return true
+		}
+	}
+	return false
 }
 
 // isDefault says whether a cell is what programs write for want of a value.
@@ -475,8 +487,13 @@ func (s *suspect) evidence(x suspicion, column string, cols []column) string {
 	case causeULP:
 		return of + fmt.Sprintf("the values are at most %d floating-point steps apart", ulpNoise)
 	case causeZone:
-		d := float64(x.n) / 3600e9
-		return of + fmt.Sprintf("right = left %+g h", d)
+		text := fmt.Sprintf("right = left %+g h", float64(x.n)/3600e9)
+		for _, y := range s.found {
+			if y.cause == causeZone && (y.n == x.n+3600e9 || y.n == x.n-3600e9) {
+				return of + text + ", at other times an hour other: summer time"
+			}
+		}
+		return of + text
 	case causeUnit:
 		return of + fmt.Sprintf("%s = %s cut to %s", lost, kept, map[int64]string{1e9: "seconds", 1e6: "milliseconds", 1e3: "microseconds"}[x.n])
 	case causeFactor:
@@ -488,6 +505,9 @@ func (s *suspect) evidence(x suspicion, column string, cols []column) string {
 	case causeEncoding:
 		return of + fmt.Sprintf("%s is %s read or written in another encoding", lost, kept)
 	case causeDrift:
+		if x.param != "" {
+			return of + fmt.Sprintf("NULL in every row of the %s since %s", lost, x.param)
+		}
 		return of + fmt.Sprintf("NULL in every row of the %s", lost)
 	case causeSwapped:
 		return of + fmt.Sprintf("the values stand in %s", cols[x.n].name)

@@ -162,6 +162,14 @@ func WriteJUnit(w io.Writer, res *Result) error {
 		schema = append(schema, fmt.Sprintf("%s: %s with %s", u.Column, u.TypeLeft, u.TypeRight))
 	}
 	add("schema", "columns have a counterpart", strings.Join(schema, "; "), "")
+	why, causes := "", ""
+	if u := res.Unexplained; u.Rows > 0 {
+		why = fmt.Sprintf("%d rows and %d cells are unexplained", u.Rows, u.Cells)
+	}
+	for _, c := range res.Causes {
+		causes += fmt.Sprintf("%s: %d rows, %d cells. %s\n", c.Cause, c.Rows, c.Cells, c.Evidence)
+	}
+	add("causes", "every difference has a cause", why, causes)
 	for _, c := range res.Columns {
 		failure, text := "", ""
 		if c.Different > 0 {

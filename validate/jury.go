@@ -27,6 +27,7 @@ type jury struct {
 	causes   map[string]*causeCount
 	rest     Count
 	ifs      []*distances // by column of the plan
+	drift    *drift
 	patterns *patterns
 	page     pageExamples
 }
@@ -52,6 +53,7 @@ func newJury(r *run, cols []int) *jury {
 		j.suspects = append(j.suspects, newSuspect(&r.cols[i].common))
 		j.ifs = append(j.ifs, &distances{c: &r.cols[i].common})
 	}
+	j.drift = newDrift(j)
 	return j
 }
 
@@ -168,6 +170,7 @@ func (j *jury) hearCells(p *pair, l, r record) {
 		s := j.suspects[c.col]
 		s.hear(c.l, c.r)
 		j.ifs[c.col].add(c.l, c.r)
+		j.drift.see(j, c, l)
 		for _, x := range j.context(p, i) {
 			s.count(x)
 			if x.cause == causeShifted && len(s.shifts) < manyShifts {
@@ -263,6 +266,9 @@ func (j *jury) delta(p *pair) uint64 {
 func (j *jury) decide(ctx context.Context, s *sorter, out *reportFiles) error {
 	n := &j.rows
 	pairs := n.Equal + n.Within + n.Changed
+	if err := j.drift.check(ctx, j); err != nil {
+		return err
+	}
 	for i, s := range j.suspects {
 		st := j.stats[i]
 		s.believe(pairs, pairs-st.within-st.different)

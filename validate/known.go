@@ -3,6 +3,7 @@ package validate
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 )
@@ -38,7 +39,7 @@ type Known struct {
 
 // note keeps what shows a cause, for the first rows of it.
 func (c *causeCount) note(text string) {
-	if text != "" && len(c.notes) < 3 {
+	if text != "" && len(c.notes) < 3 && !slices.Contains(c.notes, text) {
 		c.notes = append(c.notes, text)
 	}
 }

@@ -170,14 +170,6 @@ func hourCell(t *typ, cell []byte) []byte {
 	return strconv.AppendInt(nil, h-floorDiv(h, 24)*24, 10)
 }
 
-// candidate is a value that may be a pattern.
-type candidate struct {
-	col   int
-	cell  string
-	count int64
-	base  int64
-}
-
 // finish reads the left side's columns that matter once more.
 func (p *patterns) finish(ctx context.Context, res *Result) error {
 	if p == nil || p.rows == 0 {

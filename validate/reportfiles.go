@@ -280,7 +280,7 @@ func (f *reportFiles) abandon() {
 // rowFile holds whole rows: the side, the key and every common column, each in its own type where Parquet has
 // it, else as text.
 type rowFile struct {
-	w     *parquet.Writer
+	w     *parquet.GenericWriter[any]
 	cols  []*rowColumn // by key and column of the plan; place is the order of the file
 	row   parquet.Row
 	marks [len(rowMarks)]int // their places
@@ -329,7 +329,7 @@ func newRowFile(w io.Writer, r *run) *rowFile {
 		c.place = place[names[i]]
 	}
 	f.row = make(parquet.Row, len(place))
-	f.w = parquet.NewWriter(w, schema)
+	f.w = parquet.NewGenericWriter[any](w, schema)
 	return f
 }
 

@@ -37,7 +37,8 @@ func (r *run) suspects(all bool) []int {
 	var out []int
 	for i := range r.cols {
 		h := newHasher(i, len(r.cols), &r.cols[i].common, pass1Salt)
-		if all || r.match.sketch>>h.shift&h.mask != 0 {
+		clock := r.time != nil && r.cols[i].label() == r.time.label() // says since when a column is NULL
+		if all || clock || r.match.sketch>>h.shift&h.mask != 0 {
 			out = append(out, i)
 		}
 	}

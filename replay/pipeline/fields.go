@@ -217,6 +217,8 @@ var validateFields = []field{
 	{name: "time", kind: kindColumn, since: since1, example: "time: shown_at", doc: "The result's time column. With it, rows beyond the point that both sides have reached are pending, not different."},
 	{name: "settle", kind: kindDuration, fallback: "0s", least: 0, most: century, bounded: true, since: since1, example: "settle: 1h",
 		doc: "How long before the lesser of both sides' newest times rows still count as pending; needs `time`."},
+	{name: "fail_on", kind: kindList, item: kindText, since: since1, fallback: "[any]", example: "fail_on: [unexplained, \"rate>0.01%\", \"total:rate>0.1%\"]",
+		doc: "What makes `lockstep validate` exit with 1: `any` difference, `unexplained` ones, or more than a share of the rows, or of a column's cells. The flag `--fail-on` wins."},
 	{name: "columns", kind: kindNamed, item: kindSection, key: kindColumn, noun: "column", since: since1, fields: toleranceFields, fallback: "(all exact)",
 		example: "columns: {score: {relative: 1e-9}}", doc: "What a column may differ by. A column that is not named is compared exactly."},
 }

@@ -429,6 +429,7 @@ func (b *builder) validate(v *value) {
 	if v.has("settle") && !v.has("time") {
 		b.problem(b.child(v, "settle"), "settle has no effect without time", "write time: COLUMN, or delete settle")
 	}
+	out.FailOn = b.list(v, "fail_on")
 	columns := v.get("columns")
 	if columns == nil {
 		return

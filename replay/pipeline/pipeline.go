@@ -167,9 +167,11 @@ type KafkaOutput struct {
 
 // Validate is how two results are compared. Key is empty when the file has no such section.
 type Validate struct {
-	Key     []string
-	Time    string
-	Settle  time.Duration
+	Key    []string
+	Time   string
+	Settle time.Duration
+	// FailOn is what makes the exit code 1; empty: any difference.
+	FailOn  []string
 	Columns []Tolerance
 }
 

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Runs lockstep validate with the action's inputs, which are in the environment. Takes a lockstep that is on the
+# path, else a released binary, else builds it with Go.
+set -eu
+
+module=github.com/lockstep-data/lockstep
+run() {
+  if [ -n "${program:-}" ]; then "$program" "$@"; else go run "$module@${VERSION:-latest}" "$@"; fi
+}
+
+if program=$(command -v lockstep); then
+  :
+elif command -v gh >/dev/null && {
+  bin=$(mktemp -d)
+  tag=${VERSION:-latest}
+  [ "$tag" = latest ] && tag=
+  arch=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
+  gh release download $tag --repo "${module#github.com/}" --pattern "*_$(uname -s | tr A-Z a-z)_$arch.tar.gz" --output - 2>/dev/null | tar -xz -C "$bin" lockstep 2>/dev/null
+}; then
+  program=$bin/lockstep
+elif command -v go >/dev/null; then
+  program=
+else
+  echo "::error title=lockstep::no lockstep on the path, no release to download, and no Go to build it with"
+  exit 2
+fi
+
+set -- validate
+[ -z "${PIPELINE:-}" ] || set -- "$@" "$PIPELINE"
+set -- "$@" "$LEFT"
+[ -z "${RIGHT:-}" ] || set -- "$@" "$RIGHT"
+[ -z "${KEY:-}" ] || set -- "$@" --key "$KEY"
+[ -z "${FAIL_ON:-}" ] || set -- "$@" --fail-on "$FAIL_ON"
+[ -z "${REPORT:-}" ] || set -- "$@" --out "$REPORT"
+while IFS= read -r arg; do
+  [ -z "$arg" ] || set -- "$@" "$arg"
+done <<END
+${ARGS:-}
+END
+
+code=0
+run "$@" --format github || code=$?
+[ -z "${GITHUB_OUTPUT:-}" ] || echo "exit-code=$code" >>"$GITHUB_OUTPUT"
+exit "$code"

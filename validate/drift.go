@@ -1,0 +1,188 @@
+package validate
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+)
+
+// drift watches for columns that become NULL on one side at some time and stay so: a writer that lost a field.
+type drift struct {
+	clock *column // nil: the rows have no time
+	key   int     // number of the clock among the keys, or -1
+	col   int     // number of the clock among the columns, or -1
+	since [][2]driftSince
+}
+
+// driftSince is what is known of one column and side: its first NULL where the other side has a value.
+type driftSince struct {
+	cells    int64
+	first    instant
+	timeless bool // a cell of a row without a time
+	cell     []byte
+}
+
+// leastDrift is how many cells have to be NULL before it is no accident.
+const leastDrift = 5
+
+func newDrift(j *jury) *drift {
+	d := &drift{key: -1, col: -1, since: make([][2]driftSince, len(j.r.cols))}
+	isTime := func(c *column) bool { return c.common.kind == kTimestamp || c.common.kind == kDate }
+	wanted := func(c *column) bool { return j.r.time == nil || c.label() == j.r.time.label() }
+	for i := range j.r.keys {
+		if c := &j.r.keys[i]; d.clock == nil && isTime(c) && wanted(c) {
+			d.clock, d.key = c, i
+		}
+	}
+	for _, i := range j.cols {
+		if c := &j.r.cols[i]; d.clock == nil && isTime(c) && wanted(c) {
+			d.clock, d.col = c, i
+		}
+	}
+	return d
+}
+
+// see notes a cell that is NULL on one side.
+func (d *drift) see(j *jury, c *pairCell, l record) {
+	if d.clock == nil || c.l[0] != 0 && c.r[0] != 0 {
+		return
+	}
+	side := 0
+	if c.r[0] == 0 {
+		side = 1
+	}
+	s := &d.since[c.col][side]
+	if s.cells++; s.timeless {
+		return
+	}
+	cell := d.cellOf(j, l)
+	null, i, raw, _ := cutCell(&d.clock.common, cell)
+	if null {
+		s.timeless = true
+		return
+	}
+	if t := instantOf(&d.clock.common, i, raw); s.cell == nil || t.before(s.first) {
+		s.first, s.cell = t, append(s.cell[:0], cell...)
+	}
+}
+
+func (d *drift) cellOf(j *jury, l record) []byte {
+	b, cols, want := l.cells(), j.cols, d.col
+	if d.key >= 0 {
+		b = l.key
+		for i := range j.r.keys {
+			n := cellLen(&j.r.keys[i].common, b)
+			if i == d.key {
+				return b[:n]
+			}
+			b = b[n:]
+		}
+	}
+	for _, c := range cols {
+		n := cellLen(&j.r.cols[c].common, b)
+		if c == want {
+			return b[:n]
+		}
+		b = b[n:]
+	}
+	return []byte{0}
+}
+
+var errRefuted = errors.New("nothing is left to be checked")
+
+// check reads the columns in question, and the time, of the side that has the NULLs: from its first on it must
+// have no value any more. It ends as soon as every suspicion is refuted.
+func (d *drift) check(ctx context.Context, j *jury) error {
+	if d.clock == nil {
+		return nil
+	}
+	for side := range 2 {
+		var cols []int
+		for i := range d.since {
+			if s := &d.since[i][side]; s.cells >= leastDrift && !s.timeless && i != d.col {
+				cols = append(cols, i)
+			}
+		}
+		if len(cols) == 0 {
+			continue
+		}
+		wants := []want{d.clock.want()}
+		for _, c := range cols {
+			wants = append(wants, j.r.cols[c].want())
+		}
+		k := len(wants)
+		wants = append(wants, j.r.scopeWants()...)
+		refuted := make([]atomic.Bool, len(cols))
+		values := make([]atomic.Int64, len(cols)) // there are, before
+		err := j.r.eachUnit(ctx, func() (func(context.Context, int, int) error, func() error) {
+			return func(ctx context.Context, s, u int) error {
+				if s != side {
+					return nil
+				}
+				return j.r.sides[s].scan(ctx, u, wants, func(b *block) error {
+					sc, err := j.r.scopeOf(b, k)
+					if err != nil {
+						return err
+					}
+					times, there := make([]instant, b.n), make([]bool, b.n)
+					err = b.col(0, func(start int, v *vec) error {
+						packed := 0
+						for row := range v.n {
+							if v.isNull(row) {
+								continue
+							}
+							i, raw := v.at(packed)
+							packed++
+							if sc == nil || !sc.out[start+row] && !sc.pending[start+row] {
+								times[start+row], there[start+row] = instantOf(&d.clock.common, i, raw), true
+							}
+						}
+						return nil
+					})
+					if err != nil {
+						return err
+					}
+					left := 0
+					for w, c := range cols {
+						if refuted[w].Load() {
+							continue
+						}
+						left++
+						first := d.since[c][side].first
+						err := b.col(w+1, func(start int, v *vec) error {
+							for row := range v.n {
+								if v.isNull(row) || !there[start+row] {
+									continue
+								}
+								if !times[start+row].before(first) {
+									refuted[w].Store(true)
+									return nil
+								}
+								values[w].Add(1)
+							}
+							return nil
+						})
+						if err != nil {
+							return err
+						}
+					}
+					if left == 0 {
+						return errRefuted
+					}
+					return nil
+				})
+			}, func() error { return nil }
+		})
+		if err != nil && !errors.Is(err, errRefuted) {
+			return err
+		}
+		for w, c := range cols {
+			if !refuted[w].Load() && values[w].Load() > 0 {
+				s := &d.since[c][side]
+				x := suspicion{cause: causeDrift, side: int8(side), param: cellText(&d.clock.common, s.cell)}
+				j.suspects[c].found = append(j.suspects[c].found, x)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package validate
+
+import (
+	"bytes"
+	"encoding/xml"
+	"strings"
+	"testing"
+)
+
+func TestGitHubCommands(t *testing.T) {
+	l := csvSide(t, "id,\"a,b\",v\n1,x,1\n2,y,2\n3,z,3\n")
+	r := csvSide(t, "id,\"a,b\",v\n1,x,1\n2,Y,2\n4,q,9\n")
+	res := judge(t, Options{Left: l, Right: r, Key: key})
+	var b bytes.Buffer
+	if err := WriteGitHub(&b, res, "pipe.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	want := "::error file=pipe.yaml,title=Different::1 rows changed, 1 only on the left, 1 only on the right; 1 agree.\n" +
+		"::error file=pipe.yaml,title=column a%2Cb::1 of 2 differ%0Atext_normalisation: the same but for upper and lower case (1 of 1 cells)\n" +
+		"::warning file=pipe.yaml,title=unexplained::2 rows differ for no cause that was found\n"
+	if b.String() != want {
+		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}
+
+// TestJUnitHasACaseForEach: a case for every column and every check, and none that passes where rows differ.
+func TestJUnitHasACaseForEach(t *testing.T) {
+	res := judge(t, Options{Left: csvSide(t, "id,a,b\n1,x,1\n2,y,2\n3,z,3\n"), Right: csvSide(t, "id,a,b\n1,x,1\n2,Y,2\n"), Key: key})
+	var b bytes.Buffer
+	if err := WriteJUnit(&b, res); err != nil {
+		t.Fatal(err)
+	}
+	var s junitSuite
+	if err := xml.Unmarshal(b.Bytes(), &s); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	failed := 0
+	for _, c := range s.Cases {
+		got[c.Class+"/"+c.Name] = c.Failure == nil
+		if c.Failure != nil {
+			failed++
+		}
+	}
+	want := map[string]bool{"rows/on one side only": false, "rows/duplicate keys": true, "rows/keys all NULL": true, "schema/columns have a counterpart": true,
+		"causes/every difference has a cause": false, "columns/a": false, "columns/b": true}
+	for name, passes := range want {
+		if p, ok := got[name]; !ok || p != passes {
+			t.Errorf("%s: there %v, passes %v, want %v", name, ok, p, passes)
+		}
+	}
+	if len(got) != len(want) || s.Tests != len(want) || s.Failures != failed || !strings.Contains(b.String(), "y -&gt; Y") {
+		t.Errorf("%d tests, %d failures:\n%s", s.Tests, s.Failures, b.String())
+	}
+}
+
+// TestTextFitsTheTerminal: 80 columns, whatever the data, and no control character reaches it.
+func TestTextFitsTheTerminal(t *testing.T) {
+	long := strings.Repeat("long text ", 30)
+	l := jsonSide(t, `{"id":"`+long+`1","a column with a very long name indeed":"`+long+`x`+long+`","v":"a\u001b[31mb"}`, `{"id":"2","v":"q"}`)
+	r := jsonSide(t, `{"id":"`+long+`1","a column with a very long name indeed":"`+long+`y`+long+`","v":"a\u0007b"}`, `{"id":"3","v":"q"}`)
+	res := judge(t, Options{Left: l, Right: r, Key: key})
+	var b bytes.Buffer
+	if err := WriteText(&b, res, TextOptions{All: true}); err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range strings.Split(b.String(), "\n") {
+		if n := len([]rune(line)); n > textWidth && i > 0 {
+			t.Errorf("line %d has %d characters: %s", i+1, n, line)
+		}
+		if strings.ContainsAny(line, "\x1b\a") {
+			t.Errorf("line %d has a control character: %q", i+1, line)
+		}
+	}
+	if !strings.Contains(b.String(), "[x]") || !strings.Contains(b.String(), "[y]") {
+		t.Errorf("the character that differs is not marked:\n%s", b.String())
+	}
+}
+
+// TestWhatIf: with the tolerance that the report names, the sides are equal; with any less they are not.
+func TestWhatIf(t *testing.T) {
+	l := jsonSide(t, `{"id":1,"v":1.5,"s":"a "}`, `{"id":2,"v":2.25,"s":"b"}`, `{"id":3,"v":3,"s":"c"}`)
+	r := jsonSide(t, `{"id":1,"v":1.25,"s":"a"}`, `{"id":2,"v":2.5,"s":"b"}`, `{"id":3,"v":3.125,"s":"c"}`)
+	o := Options{Left: l, Right: r, Key: key}
+	res := judge(t, o)
+	if res.EqualWith != "--tolerance 'v=abs:0.25' --tolerance 's=trim'" {
+		t.Fatalf("equal with %q; %+v", res.EqualWith, res.WhatIf)
+	}
+	for text, want := range map[string]Verdict{"v=abs:0.25": Equal, "v=abs:0.2499": Different} {
+		o.Tolerances = []Tolerance{tolerance(t, text), tolerance(t, "s=trim")}
+		if got := judge(t, o); got.Verdict != want {
+			t.Errorf("%s: %s", text, got.Verdict)
+		}
+	}
+	r = jsonSide(t, `{"id":1,"v":1.25,"s":"a"}`, `{"id":2,"v":null,"s":"b"}`, `{"id":3,"v":3.125,"s":"c"}`)
+	if res = judge(t, Options{Left: l, Right: r, Key: key}); res.EqualWith != "" {
+		t.Errorf("a NULL passes no bound, yet: %s", res.EqualWith)
+	}
+}
+
+func tolerance(t *testing.T, text string) Tolerance {
+	t.Helper()
+	tol, err := ParseTolerance(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tol
+}
+
+// TestPatterns: the value that all differing rows have is named with its lift and counts.
+func TestPatterns(t *testing.T) {
+	type row struct {
+		ID   int64  `parquet:"id"`
+		Land string `parquet:"land"`
+		V    int64  `parquet:"v"`
+	}
+	var l, r []row
+	for i := range 4000 {
+		x := row{int64(i), []string{"DE", "FR", "IN", "BR"}[i%4], int64(i)}
+		l = append(l, x)
+		if x.Land == "FR" && i%3 == 0 {
+			x.V = -x.V - 1000
+		}
+		r = append(r, x)
+	}
+	res := judge(t, Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key, Patterns: true})
+	if len(res.Patterns) != 1 || res.Patterns[0].Column != "land" || string(res.Patterns[0].Value) != `"FR"` || res.Patterns[0].Lift != 4 ||
+		res.Patterns[0].Different != res.Rows.Changed || res.Patterns[0].Rows != 1000 {
+		t.Errorf("%d rows changed; patterns %+v", res.Rows.Changed, res.Patterns)
+	}
+}
