@@ -272,6 +272,11 @@ func (f *parquetFile) close() error     { return f.closer.Close() }
 
 func (f *parquetFile) scan(ctx context.Context, unit int, wants []want, yield func(*block) error) error {
 	n := int(f.rows(unit))
+	for k := 0; n == 0 && k < len(wants); k++ { // nobody will ask for a value: see that there is none
+		if err := f.column(ctx, unit, wants[k], nil, func(int, *vec) error { return nil }); err != nil {
+			return err
+		}
+	}
 	b := &block{n: n}
 	if !f.fits(unit, wants, n) {
 		b.col = func(k int, yield func(int, *vec) error) error {

@@ -33,8 +33,11 @@ type flatPages struct {
 
 var errOtherPage = errors.New("a page of another kind")
 
-// maxPage bounds what one page may claim to hold: no writer makes such pages, only damage and malice do.
-const maxPage = 1 << 30
+// What one page may claim to hold, in bytes and in rows: no writer makes such pages, only damage and malice do.
+const (
+	maxPage     = 256 << 20
+	maxPageRows = 64 << 20
+)
 
 func (f *parquetFile) flatPages(unit int, p *pnode) (*flatPages, bool) {
 	off, end, ok := f.chunkRange(unit, p.leaf)
@@ -214,7 +217,10 @@ func (f *flatPages) unpack(stored []byte, size int, packed bool) ([]byte, error)
 // dictionary outlives pages, and is memory of its own.
 func (f *flatPages) dictionary(h *format.PageHeader, stored []byte) error {
 	d := &h.DictionaryPageHeader.V
-	if !h.DictionaryPageHeader.Valid || d.NumValues < 0 || d.Encoding != format.Plain && d.Encoding != format.PlainDictionary {
+	if d.NumValues < 0 || d.NumValues > maxPageRows {
+		return fmt.Errorf("it claims %d values", d.NumValues)
+	}
+	if !h.DictionaryPageHeader.Valid || d.Encoding != format.Plain && d.Encoding != format.PlainDictionary {
 		return errOtherPage
 	}
 	page, err := f.unpack(stored, int(h.UncompressedPageSize), true)
@@ -231,7 +237,7 @@ func (f *flatPages) dictionary(h *format.PageHeader, stored []byte) error {
 }
 
 func (f *flatPages) values(rows int, levels, page []byte, enc format.Encoding) (*vec, error) {
-	if rows < 0 {
+	if rows < 0 || rows > maxPageRows {
 		return nil, fmt.Errorf("a page claims %d rows", rows)
 	}
 	v := &vec{n: rows}

@@ -3,6 +3,7 @@ package validate
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/rand"
 	"os"
@@ -16,6 +17,8 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
 	"github.com/parquet-go/parquet-go/encoding"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
 	"pgregory.net/rapid"
 )
 
@@ -307,6 +310,66 @@ func TestWindowBounds(t *testing.T) {
 	res := judge(t, o)
 	if res.Rows.Left != 2 || res.Rows.Equal != 2 {
 		t.Errorf("%+v", res.Rows)
+	}
+}
+
+// TestFootersThatLie: what a footer or a page header claims is not believed before it is there, and asks for no memory.
+func TestFootersThatLie(t *testing.T) {
+	type row struct {
+		ID int64   `parquet:"id"`
+		S  *string `parquet:"s,optional,zstd"`
+	}
+	text := strings.Repeat("text ", 100)
+	rows := make([]row, 1000)
+	for i := range rows {
+		rows[i] = row{int64(i), &text}
+	}
+	good := parquetSide(t, rows)
+	b, err := os.ReadFile(good.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, lie := range map[string]func(m *format.FileMetaData){
+		"more rows":      func(m *format.FileMetaData) { m.RowGroups[0].NumRows++ },
+		"fewer rows":     func(m *format.FileMetaData) { m.RowGroups[0].NumRows-- },
+		"no rows":        func(m *format.FileMetaData) { m.RowGroups[0].NumRows = 0 },
+		"very many rows": func(m *format.FileMetaData) { m.RowGroups[0].NumRows, m.NumRows = 1<<40, 1<<40 },
+		"all too many": func(m *format.FileMetaData) {
+			m.RowGroups[0].NumRows, m.NumRows = 1<<50, 1<<50
+			for i := range m.RowGroups[0].Columns {
+				m.RowGroups[0].Columns[i].MetaData.NumValues = 1 << 50
+			}
+		},
+		"beyond the end":    func(m *format.FileMetaData) { m.RowGroups[0].Columns[1].MetaData.TotalCompressedSize = 1 << 40 },
+		"before the start":  func(m *format.FileMetaData) { m.RowGroups[0].Columns[1].MetaData.DataPageOffset = -5 },
+		"another's pages":   func(m *format.FileMetaData) { m.RowGroups[0].Columns[1].MetaData.DataPageOffset = 4 },
+		"another codec":     func(m *format.FileMetaData) { m.RowGroups[0].Columns[1].MetaData.Codec = format.Snappy },
+		"no codec":          func(m *format.FileMetaData) { m.RowGroups[0].Columns[1].MetaData.Codec = format.Uncompressed },
+		"a codec of no one": func(m *format.FileMetaData) { m.RowGroups[0].Columns[1].MetaData.Codec = 77 },
+		"no column":         func(m *format.FileMetaData) { m.RowGroups[0].Columns = m.RowGroups[0].Columns[:1] },
+		"another type":      func(m *format.FileMetaData) { m.Schema[2].Type = m.Schema[1].Type },
+		"many children":     func(m *format.FileMetaData) { m.Schema[0].NumChildren.V = 1 << 30 },
+	} {
+		f, err := parquet.OpenFile(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		meta := *f.Metadata()
+		lie(&meta)
+		footer, err := thrift.Marshal(new(thrift.CompactProtocol), &meta)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := len(b) - 8 - int(binary.LittleEndian.Uint32(b[len(b)-8:]))
+		lying := append(append([]byte(nil), b[:end]...), footer...)
+		lying = append(binary.LittleEndian.AppendUint32(lying, uint32(len(footer))), "PAR1"...)
+		bad := fileSide(t, "lying.parquet", string(lying))
+		for _, o := range []Options{{Left: good, Right: bad, Key: key}, {Left: bad, Right: good, Key: key, Memory: 16 << 20}, {Left: bad, Right: bad, NoKey: true}} {
+			_, err := Run(context.Background(), o)
+			if err == nil || !strings.Contains(err.Error(), "lying.parquet") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
 	}
 }
 

@@ -393,7 +393,7 @@ func (r *run) hashSide(ctx context.Context, side int, sides [2]*entries, probe b
 			w.twin = u < len(r.twin) && r.twin[u]
 			err := r.sides[s].scan(ctx, u, w.wants, func(b *block) error {
 				if row+int64(b.n) > 1<<r.marks[s].rowBits {
-					return fmt.Errorf("more than %d rows in one piece", int64(1)<<r.marks[s].rowBits)
+					return placed(r.sides[s].units[u].file.info.Path, fmt.Errorf("more than %d rows in one piece", int64(1)<<r.marks[s].rowBits))
 				}
 				n, wait, err := w.block(b, u, row)
 				row += int64(b.n)
