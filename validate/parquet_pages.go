@@ -31,6 +31,9 @@ type flatPages struct {
 	dict     *vec
 }
 
+// oldDictionary is what writers before 2.0 call a dictionary's encoding, and DuckDB still does.
+const oldDictionary = format.Encoding(2)
+
 var errOtherPage = errors.New("a page of another kind")
 
 // What one page may claim to hold, in bytes and in rows: no writer makes such pages, only damage and malice do.
@@ -220,7 +223,7 @@ func (f *flatPages) dictionary(h *format.PageHeader, stored []byte) error {
 	if d.NumValues < 0 || d.NumValues > maxPageRows {
 		return fmt.Errorf("it claims %d values", d.NumValues)
 	}
-	if !h.DictionaryPageHeader.Valid || d.Encoding != format.Plain && d.Encoding != format.PlainDictionary {
+	if !h.DictionaryPageHeader.Valid || d.Encoding != format.Plain && d.Encoding != oldDictionary {
 		return errOtherPage
 	}
 	page, err := f.unpack(stored, int(h.UncompressedPageSize), true)
@@ -251,7 +254,7 @@ func (f *flatPages) values(rows int, levels, page []byte, enc format.Encoding) (
 	switch enc {
 	case format.Plain:
 		return v, f.plain(v, &pageBuffer{mem: &f.mem}, page, present)
-	case format.PlainDictionary, format.RLEDictionary:
+	case oldDictionary, format.RLEDictionary:
 		if f.dict == nil {
 			if present > 0 {
 				return nil, errors.New("a page refers to a dictionary that is not there")
