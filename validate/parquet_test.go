@@ -313,6 +313,30 @@ func TestWindowBounds(t *testing.T) {
 	}
 }
 
+// TestSketchThatAgrees: the one column that differs is found although its bits of the sketch agree by chance.
+func TestSketchThatAgrees(t *testing.T) {
+	type row struct {
+		ID int64 `parquet:"id"`
+		A  int64 `parquet:"a"`
+		B  int64 `parquet:"b"`
+	}
+	var l []row
+	for i := range int64(110_000) {
+		l = append(l, row{i, i, i})
+	}
+	r := append([]row(nil), l...)
+	r[7].A++ // so that some column is read
+	h := newHasher(1, 2, &typ{kind: kInt, bits: 64}, pass1Salt)
+	bits := func(v int64) uint32 { lo, _ := h.int(v); return uint32(lo>>40) & h.mask }
+	for r[9].B++; bits(r[9].B) != bits(9); r[9].B++ {
+	}
+	res := judge(t, Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key})
+	wantRows(t, res, Different, Rows{Equal: 109_998, Changed: 2})
+	if res.Columns[1].Different != 1 {
+		t.Errorf("%+v", res.Columns[1])
+	}
+}
+
 // TestFootersThatLie: what a footer or a page header claims is not believed before it is there, and asks for no memory.
 func TestFootersThatLie(t *testing.T) {
 	type row struct {

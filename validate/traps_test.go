@@ -40,6 +40,8 @@ func TestTrap02IntegersBeyond2To53(t *testing.T) {
 	}
 	res = judge(t, Options{Left: parquetSide(t, []signed{{1, math.MaxInt64}, {2, -1}}), Right: parquetSide(t, []unsigned{{1, math.MaxInt64}, {2, math.MaxUint64}}), Key: key})
 	wantRows(t, res, Different, Rows{Equal: 1, Changed: 1}) // -1 is not 2^64-1
+	res = judge(t, Options{Left: csvSide(t, "id,v\n1,9007199254740993\n"), Right: parquetSide(t, []signed{{1, 9007199254740992}}), Key: key})
+	wantRows(t, res, Different, Rows{Changed: 1})
 }
 
 func TestTrap03DecimalsThroughFloats(t *testing.T) {
