@@ -179,6 +179,17 @@ func TestTrap15ColumnNames(t *testing.T) {
 }
 
 func TestTrap16ColumnsAreNotLeftOut(t *testing.T) {
+	more, less := "id,v,w\n1,a,b\n", "id,v\n1,a\n"
+	for _, o := range []Options{{Left: csvSide(t, more), Right: csvSide(t, less)}, {Left: csvSide(t, less), Right: csvSide(t, more)}} {
+		o.Key = key
+		if res := judge(t, o); res.Verdict != Different || len(res.Schema) != 1 || !res.Schema[0].Different {
+			t.Errorf("a column of one side alone: %s, %+v", res.Verdict, res.Schema)
+		}
+		o.Exclude = []string{"w"}
+		if res := judge(t, o); res.Verdict != Equal {
+			t.Errorf("excluded: %s, %+v", res.Verdict, res.Schema)
+		}
+	}
 	err := refused(t, Options{Left: jsonSide(t, `{"id":1,"v":1,"w":true}`), Right: jsonSide(t, `{"id":1,"v":"1","w":1}`), Key: key}, `"v"`, `"w"`)
 	var u *UncomparableError
 	if !errors.As(err, &u) || len(u.Columns) != 2 {
