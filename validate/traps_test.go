@@ -157,6 +157,9 @@ func TestTrap13ShortHashes(t *testing.T) {
 }
 
 func TestTrap14NegativeDifferences(t *testing.T) {
+	exact, _ := ParseTolerance("v=abs:1")
+	wantRows(t, judge(t, Options{Left: jsonSide(t, `{"id":1,"v":1}`, `{"id":2,"v":1}`), Right: jsonSide(t, `{"id":1,"v":100}`, `{"id":2,"v":2}`), Key: key, Tolerances: []Tolerance{exact}}),
+		Different, Rows{Changed: 1, Within: 1})
 	tol, err := ParseTolerance("v=abs:0.01")
 	if err != nil {
 		t.Fatal(err)
