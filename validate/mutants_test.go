@@ -52,7 +52,7 @@ var mutants = []struct{ name, file, old, new string }{
 	{"ranges on disk are forgotten", "entries.go", "		for _, x := range part.extents {\n			at := len(buf)", "		for _, x := range part.extents[:0] {\n			at := len(buf)"},
 	{"a page's checksum is not looked at", "parquet_pages.go", "if h.CRC != 0 && crc32", "if false && crc32"},
 	{"a column may end before its row group does", "parquet.go", "	if err == io.EOF && at != n {", "	if false {"},
-	{"twins by size alone", "twins.go", "		if !bytes.Equal(x[:size], y[:size]) {", "		if false {"},
+	{"twins by size alone", "twins.go", "		if !bytes.Equal(x[:size], y[:size]) {", "		if false && !bytes.Equal(x[:size], y[:size]) {"},
 }
 
 var runMutants = flag.Bool("mutants", false, "run the tests of this package against each broken judge")
