@@ -283,7 +283,7 @@ func TestTwinsAreTheSameBytes(t *testing.T) {
 func TestChecksumOfPages(t *testing.T) {
 	type row struct {
 		ID int64  `parquet:"id"`
-		S  string `parquet:"s"`
+		S  string `parquet:"s,plain"`
 	}
 	good := parquetSide(t, []row{{1, "a"}, {2, "neither least nor greatest"}, {3, "z"}}) // statistics have those
 	b, err := os.ReadFile(good.Path)
