@@ -63,7 +63,8 @@ func newValidate(w *world) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "validate [FILE] LEFT RIGHT [--key COLUMN | --no-key]",
 		Short: "Compare two outputs and say exactly where they differ",
-		Long: `Compare two sets of rows: Parquet, CSV, NDJSON or Arrow files, folders, globs, s3:// or - for standard input.
+		Long: `Compare two sets of rows: Parquet, CSV, NDJSON or Arrow files, folders, globs, s3:// or - for standard input, or
+a topic as kafka://broker/topic?format=avro&schema=FILE, read to the offsets that are its last at the start.
 
 Nothing is tolerated unless asked for. Rows are matched by --key; keys that occur twice or are NULL as a whole
 are a verdict of their own. With a pipeline FILE its validate: section gives key, time and tolerances; flags win.`,
@@ -170,6 +171,9 @@ func (o *validateOptions) judge(ctx context.Context) error {
 	// The heap is large arrays without pointers: collecting often costs little and keeps the peak near what is held.
 	defer debug.SetGCPercent(debug.SetGCPercent(25))
 	if checked != nil && o.right == "" {
+		if isTopic(o.left) {
+			return o.fail(schema.WithHint(fmt.Errorf("%s: three results are compared over files", o.left), "write the topic to files with `lockstep capture` first, or give both sides"))
+		}
 		if err := o.triangulate(ctx, opts, checked, fail); err != nil {
 			if code := exitCode(0); errors.As(err, &code) {
 				return err
@@ -178,6 +182,15 @@ func (o *validateOptions) judge(ctx context.Context) error {
 		}
 		return nil
 	}
+	var file *pipeline.Pipeline
+	if checked != nil {
+		file = checked.Pipeline
+	}
+	closeTopics, err := o.openTopics(ctx, &opts, file)
+	if err != nil {
+		return o.fail(err)
+	}
+	defer closeTopics()
 	show := newProgress(o.world, "validate", o.quiet)
 	defer show.Done()
 	opts.Progress = o.progress(show)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"html"
+	"maps"
 	"math"
 	"math/big"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -196,6 +198,12 @@ func fitsDecimals(cause, coarse, fine string, d int) bool {
 	if decimalsOf(fine) <= d || len(fine) > 60 {
 		return false
 	}
+	// Most pairs are too far apart for either, and exact fractions are slow.
+	x, err1 := strconv.ParseFloat(fine, 64)
+	y, err2 := strconv.ParseFloat(coarse, 64)
+	if gap := math.Abs(x - y); err1 == nil && err2 == nil && gap > 1.1*math.Pow10(-d)+1e-15*math.Abs(x) {
+		return false
+	}
 	a, ok := new(big.Rat).SetString(fine)
 	b, ok2 := new(big.Rat).SetString(coarse)
 	if !ok || !ok2 {
@@ -368,8 +376,10 @@ func (s *suspect) believe(compared, equal int64) {
 	heard := min(s.all, hearingCells)
 	var best [2]suspicion // the one way of losing decimals that fits most, for each side
 	var bestN [2]int64
-	for x, n := range s.counts {
-		ok := false
+	// In one order, for what is believed on a tie depends on it.
+	suspicions := slices.SortedFunc(maps.Keys(s.counts), func(a, b suspicion) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	for _, x := range suspicions {
+		n, ok := s.counts[x], false
 		switch x.cause {
 		case causeRounding, causeTruncation:
 			b := best[x.side]

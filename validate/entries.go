@@ -8,19 +8,24 @@ import (
 	"sync/atomic"
 )
 
-// entries keeps what the first pass knows of every row of one side, by ranges of the key's hash, in chunks
-// that go to disk once they are too many for memory.
+// entries keeps what the first pass knows of every row of one side, by ranges of the key's hash, in chunks.
+// When they are too many for memory, whole ranges go to disk, and what comes for them later goes there too.
 //
 // An entry is a few words: the key's hash (one word where it identifies the key, else two), the row's hash (two
-// words; none for multisets, whose key is the row), and one word with the sketch above and the row's place below.
+// words; none for multisets, whose key is the row), and one word with two flags, the sketch and the row's place.
 type entries struct {
 	layout layout
 	shift  uint // the range is the key hash's bits above it
 	parts  []entryPart
-	chunk  int // words of a chunk
+	chunk  uint // logarithm of the entries of a chunk
 	mem    *atomic.Int64
 	budget int64
 	spill  *spillFile
+	arena  *arena
+
+	mu     sync.Mutex
+	victim int // ranges from here on are on disk
+	free   [][]uint64
 }
 
 type layout struct {
@@ -29,13 +34,22 @@ type layout struct {
 
 func (l layout) words() int { return l.keyWords + l.hashWords + 1 }
 
-const placeBits = 64 - sketchBits
+const (
+	placeBits = 64 - sketchBits - 2
+	placeMask = 1<<placeBits - 1
+	matched   = 1 << 63 // flags of an indexed entry: a row of the other side has its key,
+	several   = 1 << 62 // its key occurs twice on one of the sides
+)
+
+func sketchOf(meta uint64) uint32 { return uint32(meta >> placeBits & (1<<sketchBits - 1)) }
 
 type entryPart struct {
 	mu      sync.Mutex
 	chunks  [][]uint64
 	extents []extent
 	words   int64
+	out     bool     // on disk, or to go there
+	slots   []uint32 // hash table: sixteen bits of the key, and where its entry is, plus one; see index
 }
 
 type extent struct{ off, words int64 }
@@ -77,52 +91,138 @@ func (s *spillFile) close() {
 // entryWriter is one goroutine's way into entries.
 type entryWriter struct {
 	e     *entries
-	tails [][]uint64
+	tails [][]uint64 // chunks, of which
+	used  []int32    // so many words are written
 }
 
 func (e *entries) writer() *entryWriter {
-	return &entryWriter{e: e, tails: make([][]uint64, len(e.parts))}
+	return &entryWriter{e: e, tails: make([][]uint64, len(e.parts)), used: make([]int32, len(e.parts))}
 }
 
-// flush hands a full or last chunk over.
-func (w *entryWriter) flush(p int, last bool) error {
-	t := w.tails[p]
-	if len(t) == 0 {
-		return nil
+// next is where the next entry of a range goes.
+func (w *entryWriter) next(p uint64) ([]uint64, error) {
+	n, words := int(w.used[p]), w.e.layout.words()
+	if n+words > len(w.tails[p]) {
+		if err := w.flush(int(p)); err != nil {
+			return nil, err
+		}
+		n = 0
 	}
-	part := &w.e.parts[p]
-	size := int64(cap(t)) * 8
-	if w.e.mem.Add(size) > w.e.budget {
-		w.e.mem.Add(-size)
-		off, err := w.e.spill.write(bytesOf(t))
+	w.used[p] = int32(n + words)
+	return w.tails[p][n : n+words], nil
+}
+
+// flush hands a range's chunk over and begins another.
+func (w *entryWriter) flush(p int) error {
+	e, t := w.e, w.tails[p][:w.used[p]]
+	part := &e.parts[p]
+	w.used[p] = 0
+	if len(t) > 0 {
+		part.mu.Lock()
+		out := part.out
+		if !out {
+			part.chunks = append(part.chunks, t)
+		}
+		part.words += int64(len(t))
+		part.mu.Unlock()
+		if out {
+			off, err := e.spill.write(bytesOf(t))
+			if err != nil {
+				return err
+			}
+			part.mu.Lock()
+			part.extents = append(part.extents, extent{off, int64(len(t))})
+			part.mu.Unlock()
+			return nil
+		}
+	}
+	size := e.layout.words() << e.chunk
+	if e.mem.Add(int64(size)*8) > e.budget {
+		if err := e.evict(); err != nil {
+			return err
+		}
+	}
+	e.mu.Lock()
+	w.tails[p] = nil
+	if n := len(e.free); n > 0 {
+		w.tails[p], e.free = e.free[n-1][:size], e.free[:n-1]
+	}
+	e.mu.Unlock()
+	if w.tails[p] == nil {
+		c, err := e.arena.words(size)
+		if err != nil {
+			return err
+		}
+		w.tails[p] = c
+	}
+	return nil
+}
+
+// evict moves ranges to disk, from the last one down, until the rest fits.
+func (e *entries) evict() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all []uint64
+	for e.mem.Load() > e.budget && e.victim > 0 {
+		e.victim--
+		part := &e.parts[e.victim]
+		part.mu.Lock()
+		chunks := part.chunks
+		part.chunks, part.out = nil, true
+		part.mu.Unlock()
+		all = all[:0]
+		for _, c := range chunks {
+			all = append(all, c...)
+			e.mem.Add(-int64(cap(c)) * 8)
+		}
+		e.free = append(e.free, chunks...)
+		if len(all) == 0 {
+			continue
+		}
+		off, err := e.spill.write(bytesOf(all))
 		if err != nil {
 			return err
 		}
 		part.mu.Lock()
-		part.extents = append(part.extents, extent{off, int64(len(t))})
-		part.words += int64(len(t))
+		part.extents = append(part.extents, extent{off, int64(len(all))})
 		part.mu.Unlock()
-		w.tails[p] = t[:0]
-		return nil
 	}
-	if last && len(t) < cap(t)/2 {
-		t = append(make([]uint64, 0, len(t)), t...)
-		w.e.mem.Add(int64(cap(t))*8 - size)
-	}
-	part.mu.Lock()
-	part.chunks = append(part.chunks, t)
-	part.words += int64(len(t))
-	part.mu.Unlock()
-	w.tails[p] = nil
 	return nil
 }
 
+// close hands over what is left.
 func (w *entryWriter) close() error {
-	for p := range w.tails {
-		if err := w.flush(p, true); err != nil {
-			return err
+	e := w.e
+	for p, t := range w.tails {
+		if t == nil {
+			continue
 		}
-		w.tails[p] = nil
+		t = t[:w.used[p]]
+		w.tails[p], w.used[p] = nil, 0
+		part := &e.parts[p]
+		part.mu.Lock()
+		out := part.out
+		if !out && len(t) > 0 {
+			part.chunks = append(part.chunks, t)
+		}
+		part.words += int64(len(t))
+		part.mu.Unlock()
+		if !out && len(t) > 0 {
+			continue
+		}
+		if len(t) > 0 {
+			off, err := e.spill.write(bytesOf(t))
+			if err != nil {
+				return err
+			}
+			part.mu.Lock()
+			part.extents = append(part.extents, extent{off, int64(len(t))})
+			part.mu.Unlock()
+		}
+		e.mem.Add(-int64(cap(t)) * 8)
+		e.mu.Lock()
+		e.free = append(e.free, t)
+		e.mu.Unlock()
 	}
 	return nil
 }
@@ -172,21 +272,30 @@ func (e *entries) load(p int, buf []uint64, sub, subs int) ([]uint64, error) {
 
 // drop frees a range.
 func (e *entries) drop(p int) {
-	for _, c := range e.parts[p].chunks {
-		e.mem.Add(-int64(cap(c)) * 8)
-	}
 	e.parts[p].chunks = nil
 }
 
 // marks are the rows of one side that the second pass reads again: a bit a row.
 type marks struct {
 	rowBits uint
+	mu      sync.RWMutex // of units
 	units   [][]uint64
+}
+
+// grow makes room for so many rows of a unit.
+func (m *marks) grow(unit int, rows int64) {
+	if need := int(rows+63) / 64; need > len(m.units[unit]) {
+		m.mu.Lock()
+		m.units[unit] = append(m.units[unit], make([]uint64, need-len(m.units[unit]))...)
+		m.mu.Unlock()
+	}
 }
 
 func (m *marks) set(place uint64) {
 	unit, row := place>>m.rowBits, place&(1<<m.rowBits-1)
+	m.mu.RLock()
 	atomic.OrUint64(&m.units[unit][row>>6], 1<<(row&63))
+	m.mu.RUnlock()
 }
 
 func (m *marks) count(unit int) int {
@@ -197,39 +306,52 @@ func (m *marks) count(unit int) int {
 	return n
 }
 
-func (m *marks) has(unit int, row int64) bool {
-	return m.units[unit][row>>6]>>(row&63)&1 == 1
+// within appends the marked rows among n from row on, counted from there.
+func (m *marks) within(out []int32, unit int, row int64, n int) []int32 {
+	for i := row; i < row+int64(n); {
+		w := m.units[unit][i>>6] >> (i & 63)
+		if w == 0 {
+			i = i>>6<<6 + 64
+			continue
+		}
+		if i += int64(bits.TrailingZeros64(w)); i < row+int64(n) {
+			out = append(out, int32(i-row))
+		}
+		i++
+	}
+	return out
 }
 
-// match is what one range of keys came to.
+// match is what some ranges of keys came to.
 type match struct {
 	equal  int64
 	sketch uint32 // columns that may differ in pairs
-	sumLo  uint64 // of all pairs that differ: see deltaSum
-	sumHi  uint64
+	sum    uint64 // of all pairs that differ: see deltaSum
 	pairs  int64
 	dups   bool // some key occurs twice on a side
+}
+
+func (m *match) add(o match) {
+	m.equal += o.equal
+	m.sketch |= o.sketch
+	m.sum += o.sum
+	m.pairs += o.pairs
+	m.dups = m.dups || o.dups
 }
 
 // matcher joins the ranges of both sides; its memory is used again for each.
 type matcher struct {
 	layout   layout
 	multiset bool
-	marks    *[2]marks
+	marks    [2]*marks
 	slots    []uint32
 	other    []int32
 	dup      []bool
 }
 
-// deltaSum hashes the difference of two rows' hashes: the sum over all pairs tells later whether the columns
-// that were read again explain every difference.
-func deltaSum(lo, hi uint64) (uint64, uint64) {
-	a := mix64(lo ^ mix64(hi+0x632be59bd9b4e019))
-	b := mix64(hi ^ mix64(lo+0xa0761d6478bd642f))
-	return a, b
-}
-
-const placeMask = 1<<placeBits - 1
+// deltaSum hashes the difference of two rows' hashes, left less right: the sum over all pairs tells later
+// whether the columns that were read again explain every difference. It is never 0.
+func deltaSum(lo, hi uint64) uint64 { return max(1, mix64(lo^mix64(hi+0x632be59bd9b4e019))) }
 
 // run joins l with r.
 func (m *matcher) run(l, r []uint64, out *match) {
@@ -323,10 +445,8 @@ func (m *matcher) run(l, r []uint64, out *match) {
 		mark(i)
 		mark(int(o))
 		out.pairs++
-		out.sketch |= uint32((e[w-1] ^ x[w-1]) >> placeBits)
-		lo, hi := deltaSum(e[k]-x[k], e[k+1]-x[k+1])
-		out.sumLo += lo
-		out.sumHi += hi
+		out.sketch |= sketchOf(e[w-1] ^ x[w-1])
+		out.sum += deltaSum(e[k]-x[k], e[k+1]-x[k+1])
 	}
 	for j := nl; j < nl+nr; j++ {
 		if f := find(entry(j), j); f == j {

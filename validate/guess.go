@@ -190,7 +190,7 @@ func checkKey(ctx context.Context, opts Options, left, right *side, tmp string) 
 		return false, err
 	}
 	p.cols = nil
-	r := &run{plan: p, tmp: tmp, spill: &spillFile{dir: tmp}}
+	r := newRun(p, tmp)
 	defer r.spill.close()
 	if err := r.horizon(ctx); err != nil {
 		return false, err

@@ -43,6 +43,16 @@ type RecordReader interface {
 	Err() error
 }
 
+// Positioned is what a Reader or Records may say when it was read: where it ended, in words of its own.
+type Positioned interface{ Positions() string }
+
+func positions(of any) string {
+	if p, ok := of.(Positioned); ok {
+		return p.Positions()
+	}
+	return ""
+}
+
 func (in Input) name(side string) string {
 	switch {
 	case in.Name != "":
@@ -77,6 +87,7 @@ type place struct {
 	name  string
 	size  int64
 	etag  string
+	plain bool   // the name says nothing of the format
 	local string // path of a local file; else
 	open  func(ctx context.Context) (io.ReaderAt, io.Closer, error)
 	hive  []string // folders below the root, in which k=v may be
@@ -87,6 +98,7 @@ type opener struct {
 	ctx  context.Context
 	opts *Options
 	tmp  string // folder of this run, removed at its end
+	pool pool
 }
 
 func (o *opener) open(in Input, side string) ([]*openFile, error) {
@@ -134,9 +146,9 @@ func (o *opener) find(in Input, side string) ([]place, error) {
 		}
 		n, err := io.Copy(out, in.Reader)
 		if err = errors.Join(err, out.Close()); err != nil {
-			return nil, fmt.Errorf("read standard input: %w", err)
+			return nil, fmt.Errorf("read %s: %w", in.name(side), err)
 		}
-		return []place{{name: "standard input", size: n, local: name}}, nil
+		return []place{{name: in.name(side), plain: true, size: n, local: name, etag: positions(in.Reader)}}, nil
 	case strings.HasPrefix(in.Path, "s3://"):
 		places, err := o.findS3(in.Path)
 		if err == nil && len(places) == 0 {
@@ -281,7 +293,7 @@ func (o *opener) openPlace(p place) (*openFile, error) {
 	f := &openFile{info: InputFile{Path: p.name, Bytes: p.size, ETag: p.etag, Rows: -1}, value: map[string]string{}}
 	switch format {
 	case "parquet":
-		f.source, err = openParquet(p.name, at, p.size, closer)
+		f.source, err = openParquet(p.name, at, p.size, closer, &o.pool, o.opts.Memory/8/int64(o.opts.Parallelism))
 	case "csv", "tsv":
 		f.source, err = openCSV(o.ctx, text, format == "tsv")
 	case "ndjson":
@@ -323,7 +335,10 @@ func (o *opener) openPlace(p place) (*openFile, error) {
 
 // detect finds the format by extension, or else by content, and refuses a file whose content contradicts it.
 func detect(p place, at io.ReaderAt) (format, compression string, err error) {
-	name := strings.ToLower(path.Base(filepath.ToSlash(p.name)))
+	name := ""
+	if !p.plain {
+		name = strings.ToLower(path.Base(filepath.ToSlash(p.name)))
+	}
 	ext := path.Ext(name)
 	switch ext {
 	case ".gz", ".gzip":
@@ -484,5 +499,5 @@ func (o *opener) spoolRecords(in Input, side string) (*openFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &openFile{source: src, info: InputFile{Path: in.name(side), Bytes: info.Size(), Rows: -1}, value: map[string]string{}}, nil
+	return &openFile{source: src, info: InputFile{Path: in.name(side), Bytes: info.Size(), Rows: -1, ETag: positions(in.Records)}, value: map[string]string{}}, nil
 }

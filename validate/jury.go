@@ -15,9 +15,10 @@ type jury struct {
 	cols     []int // columns whose cells the records carry
 	rows     Rows
 	stats    []*columnStats // by column of the plan
-	sumLo    uint64
-	sumHi    uint64
+	sum      uint64         // as match.sum, by the cells that were read
 	pairs    int64
+	needAll  bool      // copies of a row have to be told apart by all their columns
+	hashers  []*hasher // by column, where not all are read
 	examples [5][]Example
 
 	suspects []*suspect
@@ -42,6 +43,11 @@ type causeCount struct {
 func newJury(r *run, cols []int) *jury {
 	j := &jury{r: r, cols: cols}
 	j.rows = Rows{Left: r.inScope[0], Right: r.inScope[1], Equal: r.match.equal, PendingLeft: r.pending[0], PendingRight: r.pending[1]}
+	if len(cols) < len(r.cols) {
+		for i := range r.cols {
+			j.hashers = append(j.hashers, newHasher(i, len(r.cols), &r.cols[i].common, pass1Salt))
+		}
+	}
 	for i := range r.cols {
 		j.stats = append(j.stats, newColumnStats(&r.cols[i].common))
 		j.suspects = append(j.suspects, newSuspect(&r.cols[i].common))
@@ -69,12 +75,10 @@ type pairCell struct {
 // compare compares two rows cell by cell.
 func (j *jury) compare(l, r record, out *pair) error {
 	out.key, out.cells, out.class = l.key, out.cells[:0], "equal"
-	a, b := l.cells(), r.cells()
+	a, b := j.walk(l), j.walk(r)
 	for _, c := range j.cols {
 		col := &j.r.cols[c]
-		n, m := cellLen(&col.common, a), cellLen(&col.common, b)
-		x, y := a[:n], b[:m]
-		a, b = a[n:], b[m:]
+		x, y := a.next(c), b.next(c)
 		same := bytes.Equal(x, y)
 		if same && (!col.as || x[0] == 0) {
 			continue
@@ -106,6 +110,7 @@ func (j *jury) hear(ctx context.Context, s *sorter) error {
 			j.rows.NullKeyLeft += g.n[0]
 			j.rows.NullKeyRight += g.n[1]
 		case duplicated:
+			j.needAll = true
 			j.rows.DuplicateLeft += g.n[0]
 			j.rows.DuplicateRight += g.n[1]
 		case onlyLeft:
@@ -130,12 +135,12 @@ func (j *jury) hear(ctx context.Context, s *sorter) error {
 				break
 			}
 			l, r := g.rows[0][0], g.rows[1][0]
-			lo, hi := deltaSum(l.lo()-r.lo(), l.hi()-r.hi())
-			j.sumLo += lo
-			j.sumHi += hi
-			j.pairs++
 			if err := j.compare(l, r, &p); err != nil {
 				return err
+			}
+			if j.hashers != nil {
+				j.sum += j.delta(&p)
+				j.pairs++
 			}
 			for i := range p.cells {
 				j.stats[p.cells[i].col].add(&p.cells[i])
@@ -179,7 +184,7 @@ func (j *jury) hearCells(p *pair, l, r record) {
 // remember keeps a pair for its neighbour.
 func (j *jury) remember(l, r record) {
 	for s, rec := range []record{l, r} {
-		j.before[s].rest = append(j.before[s].rest[:0], rec.rest...)
+		j.before[s].rest, j.before[s].wide = append(j.before[s].rest[:0], rec.rest...), rec.wide
 	}
 	j.some = true
 }
@@ -209,15 +214,52 @@ func (j *jury) context(p *pair, i int) []suspicion {
 
 // cellBefore is a cell of the pair before.
 func (j *jury) cellBefore(side, col int) []byte {
-	b := j.before[side].cells()
+	w := j.walk(j.before[side])
 	for _, c := range j.cols {
-		n := cellLen(&j.r.cols[c].common, b)
-		if c == col {
-			return b[:n]
+		if x := w.next(c); c == col {
+			return x
 		}
-		b = b[n:]
 	}
 	return nil
+}
+
+// cellWalk goes through the cells of a record, which has those of j.cols or of all columns.
+type cellWalk struct {
+	cols  []column
+	cells []byte
+	at    int
+	wide  bool
+}
+
+func (j *jury) walk(r record) cellWalk { return cellWalk{j.r.cols, r.cells(), 0, r.wide} }
+
+// next returns the cell of column c; columns come in their order.
+func (w *cellWalk) next(c int) []byte {
+	for ; w.wide && w.at < c; w.at++ {
+		w.cells = w.cells[cellLen(&w.cols[w.at].common, w.cells):]
+	}
+	n := cellLen(&w.cols[c].common, w.cells)
+	x := w.cells[:n]
+	w.cells, w.at = w.cells[n:], c+1
+	return x
+}
+
+// delta is what the cells of a pair add to match.sum.
+func (j *jury) delta(p *pair) uint64 {
+	var lo, hi uint64
+	for i := range p.cells {
+		c := &p.cells[i]
+		t, h := &j.r.cols[c.col].common, j.hashers[c.col]
+		if null, x, raw, _ := cutCell(t, c.l); !null {
+			a, b := h.value(x, raw)
+			lo, hi = lo+a, hi+b
+		}
+		if null, x, raw, _ := cutCell(t, c.r); !null {
+			a, b := h.value(x, raw)
+			lo, hi = lo-a, hi-b
+		}
+	}
+	return deltaSum(lo, hi)
 }
 
 // decide gives every cell its cause and every row its place in the report; the hearing is over.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"unsafe"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/deprecated"
@@ -18,6 +19,10 @@ import (
 type parquetFile struct {
 	name   string
 	file   *parquet.File
+	bytes  io.ReaderAt
+	size   int64
+	pool   *pool
+	held   int64 // a row group of up to so many bytes is held in memory as a whole while it is read
 	closer io.Closer
 	root   *pnode
 	cols   []field
@@ -40,7 +45,7 @@ type pnode struct {
 
 const maxDepth = 64
 
-func openParquet(name string, r io.ReaderAt, size int64, closer io.Closer) (f *parquetFile, err error) {
+func openParquet(name string, r io.ReaderAt, size int64, closer io.Closer, pool *pool, held int64) (f *parquetFile, err error) {
 	defer func() {
 		if err != nil {
 			err = placed(name, err)
@@ -54,7 +59,7 @@ func openParquet(name string, r io.ReaderAt, size int64, closer io.Closer) (f *p
 	if err != nil {
 		return nil, withHint(err, "the file is damaged or still being written; Parquet begins and ends with PAR1")
 	}
-	f = &parquetFile{name: name, file: file, closer: closer, by: map[string]*pnode{}}
+	f = &parquetFile{name: name, file: file, bytes: r, size: size, pool: pool, held: held, closer: closer, by: map[string]*pnode{}}
 	elems := file.Metadata().Schema
 	if len(elems) == 0 {
 		return nil, errors.New("the footer has no schema")
@@ -266,42 +271,97 @@ func (f *parquetFile) rows(u int) int64 { return f.file.RowGroups()[u].NumRows()
 func (f *parquetFile) close() error     { return f.closer.Close() }
 
 func (f *parquetFile) scan(ctx context.Context, unit int, wants []want, yield func(*block) error) error {
-	g := f.file.RowGroups()[unit]
-	n := int(g.NumRows())
-	b := &block{n: n}
-	b.col = func(k int, yield func(int, *vec) error) (err error) {
-		if err := ctx.Err(); err != nil {
+	n := int(f.rows(unit))
+	for k := 0; n == 0 && k < len(wants); k++ { // nobody will ask for a value: see that there is none
+		if err := f.column(ctx, unit, wants[k], nil, func(int, *vec) error { return nil }); err != nil {
 			return err
 		}
-		w := wants[k]
-		p := f.by[w.name]
-		for _, name := range w.path {
-			p = p.child(name)
+	}
+	b := &block{n: n}
+	if !f.fits(unit, wants, n) {
+		b.col = func(k int, yield func(int, *vec) error) error {
+			return f.column(ctx, unit, wants[k], nil, yield)
 		}
-		if p == nil {
-			return yieldNulls(n, yield)
+		return yield(b)
+	}
+	mem := &lease{pool: f.pool}
+	defer mem.release()
+	loaded := make([][]piece, len(wants))
+	b.held = func(k int) ([]piece, error) {
+		if loaded[k] != nil || n == 0 {
+			return loaded[k], nil
 		}
-		place := fmt.Sprintf("%s: row group %d, column %q", f.name, unit, w.name)
-		defer func() { err = placedOnce(place, err) }()
-		var stop error // an error of the caller's, which is not the file's
-		out := func(start int, v *vec) error {
-			stop = yield(start, v)
-			return stop
-		}
-		func() {
-			defer guard(&err)
-			if p.kids == nil && !p.repeated && p.maxDef <= 1 {
-				err = f.scanFlat(g, p, w, n, out)
-			} else {
-				err = f.scanNested(g, p, w, n, out)
-			}
-		}()
-		if stop != nil {
-			return &passed{stop}
+		err := f.column(ctx, unit, wants[k], mem, func(start int, v *vec) error {
+			loaded[k] = append(loaded[k], piece{start, v})
+			return nil
+		})
+		return loaded[k], err
+	}
+	b.col = func(k int, yield func(int, *vec) error) error {
+		pieces, err := b.held(k)
+		for i := 0; i < len(pieces) && err == nil; i++ {
+			err = yield(pieces[i].start, pieces[i].v)
 		}
 		return err
 	}
 	return yield(b)
+}
+
+// fits says whether the columns of a row group may be held as a whole.
+func (f *parquetFile) fits(unit int, wants []want, n int) bool {
+	size := int64(n) * int64(len(wants)) * 5
+	var add func(p *pnode)
+	add = func(p *pnode) {
+		if p.kids == nil {
+			size += f.file.Metadata().RowGroups[unit].Columns[p.leaf].MetaData.TotalUncompressedSize
+		}
+		for _, k := range p.kids {
+			add(k)
+		}
+	}
+	for _, w := range wants {
+		if p := f.by[w.name]; p != nil {
+			add(p)
+		}
+		if w.dst.nested() {
+			size += int64(n) * 32
+		}
+	}
+	return size <= f.held
+}
+
+// column reads one column of a row group. With keep, what it yields lives as long as that lease.
+func (f *parquetFile) column(ctx context.Context, unit int, w want, keep *lease, yield func(int, *vec) error) (err error) {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	n := int(f.rows(unit))
+	p := f.by[w.name]
+	for _, name := range w.path {
+		p = p.child(name)
+	}
+	if p == nil {
+		return yieldNulls(n, yield)
+	}
+	place := fmt.Sprintf("%s: row group %d, column %q", f.name, unit, w.name)
+	defer func() { err = placedOnce(place, err) }()
+	var stop error // an error of the caller's, which is not the file's
+	out := func(start int, v *vec) error {
+		stop = yield(start, v)
+		return stop
+	}
+	func() {
+		defer guard(&err)
+		if p.kids == nil && !p.repeated && p.maxDef <= 1 {
+			err = f.scanFlat(unit, p, w, n, keep, out)
+		} else if err = f.readable(unit, p); err == nil {
+			err = f.scanNested(f.file.RowGroups()[unit], p, w, n, out)
+		}
+	}()
+	if stop != nil {
+		return &passed{stop}
+	}
+	return err
 }
 
 // passed is an error that came from the consumer and needs no place.
@@ -330,65 +390,16 @@ func yieldNulls(n int, yield func(int, *vec) error) error {
 }
 
 // scanFlat reads a column without nesting, a page at a time.
-func (f *parquetFile) scanFlat(g parquet.RowGroup, p *pnode, w want, n int, yield func(int, *vec) error) error {
+func (f *parquetFile) scanFlat(unit int, p *pnode, w want, n int, keep *lease, yield func(int, *vec) error) error {
 	convert, err := w.converterFor(p.typ)
 	if err != nil {
 		return err
 	}
-	pages := g.ColumnChunks()[p.leaf].Pages()
-	defer pages.Close()
-	var dict parquet.Dictionary
-	var dictVec *vec
 	dicts := map[*vec]*vec{}
-	var buf pageBuffer
-	for at := 0; ; {
-		page, err := pages.ReadPage()
-		if err == io.EOF {
-			if at != n {
-				return fmt.Errorf("has %d rows where its row group has %d", at, n)
-			}
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		rows := int(page.NumRows())
-		if rows < 0 || at+rows > n {
-			parquet.Release(page)
+	at := 0
+	page := func(v *vec) error {
+		if at+v.n > n {
 			return fmt.Errorf("has more rows than the %d of its row group", n)
-		}
-		v := &vec{n: rows}
-		present := rows
-		if p.maxDef == 1 {
-			levels := page.DefinitionLevels()
-			present = buf.validity(v, levels, rows)
-		}
-		data := page.Data()
-		if d := page.Dictionary(); d != nil {
-			if d != dict {
-				dict, dictVec = d, &vec{n: d.Len()}
-				raw := d.Page().Data()
-				if err := fillVec(dictVec, new(pageBuffer), &raw, p, d.Len()); err != nil {
-					parquet.Release(page)
-					return err
-				}
-			}
-			v.dict = dictVec
-			v.idx = data.Int32()
-			if len(v.idx) < present {
-				parquet.Release(page)
-				return fmt.Errorf("a page has %d values for %d rows", len(v.idx), present)
-			}
-			v.idx = v.idx[:present]
-			for _, x := range v.idx {
-				if uint32(x) >= uint32(dictVec.n) {
-					parquet.Release(page)
-					return fmt.Errorf("a page refers to entry %d of a dictionary of %d", x, dictVec.n)
-				}
-			}
-		} else if err := fillVec(v, &buf, &data, p, present); err != nil {
-			parquet.Release(page)
-			return err
 		}
 		out, err := convertVec(v, convert, &w.dst, dicts)
 		if err == nil {
@@ -396,6 +407,113 @@ func (f *parquetFile) scanFlat(g parquet.RowGroup, p *pnode, w want, n int, yiel
 		} else if e := (*valueError)(nil); errors.As(err, &e) {
 			err = fmt.Errorf("row %d: %w", at+v.rowOf(e.packed), err)
 		}
+		at += v.n
+		return err
+	}
+	err = errOtherPage
+	if pages, ok := f.flatPages(unit, p); ok {
+		var v *vec
+		for err = nil; err == nil; {
+			if v, err = pages.next(); err == nil {
+				err = page(v)
+			}
+			if keep == nil {
+				pages.mem.release()
+			}
+		}
+		if keep != nil {
+			keep.got = append(keep.got, pages.mem.got...)
+			pages.mem.got = nil
+		}
+		pages.close()
+	}
+	if err == errOtherPage {
+		if err := f.readable(unit, p); err != nil {
+			return err
+		}
+		err = f.otherPages(unit, p, at, keep != nil, page)
+	}
+	if err == io.EOF && at != n {
+		return fmt.Errorf("has %d rows where its row group has %d", at, n)
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+// readable refuses what parquet-go reads wrongly: LZ4_RAW pages that did not shrink to a third come out as
+// whatever the memory held before.
+func (f *parquetFile) readable(unit int, p *pnode) error {
+	for _, k := range p.kids {
+		if err := f.readable(unit, k); err != nil {
+			return err
+		}
+	}
+	if p.kids == nil && f.file.Metadata().RowGroups[unit].Columns[p.leaf].MetaData.Codec == format.Lz4Raw {
+		return withHint(errors.New("LZ4_RAW is read in plain columns alone"), "write the file with another compression, or leave the column out with --exclude")
+	}
+	return nil
+}
+
+// otherPages reads a column's pages with parquet-go, from row `from` on, until io.EOF.
+func (f *parquetFile) otherPages(unit int, p *pnode, from int, keep bool, yield func(*vec) error) error {
+	pages := f.file.RowGroups()[unit].ColumnChunks()[p.leaf].Pages()
+	defer pages.Close()
+	var dict parquet.Dictionary
+	var dictVec *vec
+	var buf pageBuffer
+	for at := 0; ; {
+		page, err := pages.ReadPage()
+		if err != nil {
+			return err
+		}
+		rows := int(page.NumRows())
+		if at < from {
+			at += rows
+			parquet.Release(page)
+			continue
+		}
+		err = func() error {
+			if rows < 0 {
+				return errors.New("a page claims less than no rows")
+			}
+			v := &vec{n: rows}
+			present := rows
+			if p.maxDef == 1 {
+				present = buf.validity(v, page.DefinitionLevels(), rows)
+			}
+			data := page.Data()
+			if d := page.Dictionary(); d != nil {
+				if d != dict {
+					dict, dictVec = d, &vec{n: d.Len()}
+					raw := d.Page().Data()
+					if err := fillVec(dictVec, new(pageBuffer), &raw, p, d.Len()); err != nil {
+						return err
+					}
+					if keep {
+						dictVec = dictVec.clone()
+					}
+				}
+				v.dict = dictVec
+				v.idx = data.Int32()
+				if len(v.idx) < present {
+					return fmt.Errorf("a page has %d values for %d rows", len(v.idx), present)
+				}
+				v.idx = v.idx[:present]
+				for _, x := range v.idx {
+					if uint32(x) >= uint32(dictVec.n) {
+						return fmt.Errorf("a page refers to entry %d of a dictionary of %d", x, dictVec.n)
+					}
+				}
+			} else if err := fillVec(v, &buf, &data, p, present); err != nil {
+				return err
+			}
+			if keep {
+				v = v.clone()
+			}
+			return yield(v)
+		}()
 		parquet.Release(page)
 		if err != nil {
 			return err
@@ -404,8 +522,9 @@ func (f *parquetFile) scanFlat(g parquet.RowGroup, p *pnode, w want, n int, yiel
 	}
 }
 
-// pageBuffer is memory that pages share, one after the other.
+// pageBuffer is memory that pages share, one after the other; with mem, each page gets its own.
 type pageBuffer struct {
+	mem   *lease
 	valid []bool
 	i64   []int64
 	offs  []uint32
@@ -413,10 +532,23 @@ type pageBuffer struct {
 }
 
 func (b *pageBuffer) ints(n int) []int64 {
+	if b.mem != nil {
+		return leased[int64](b.mem, n)
+	}
 	if cap(b.i64) < n {
 		b.i64 = make([]int64, n)
 	}
 	return b.i64[:n]
+}
+
+func (b *pageBuffer) offsets(n int) []uint32 {
+	if b.mem != nil {
+		return leased[uint32](b.mem, n)
+	}
+	if cap(b.offs) < n {
+		b.offs = make([]uint32, n)
+	}
+	return b.offs[:n]
 }
 
 // validity sets v.valid from definition levels of 0 and 1 and counts the values that are there.
@@ -511,9 +643,15 @@ func fillVec(v *vec, buf *pageBuffer, data *parquetValues, p *pnode, present int
 		if len(in) < present {
 			return short(len(in))
 		}
-		v.i64 = buf.ints(present)
+		// The page is ours, and one NaN is as good as another.
+		v.i64 = unsafe.Slice((*int64)(unsafe.Pointer(unsafe.SliceData(in))), present)
 		for j, x := range in[:present] {
-			v.i64[j] = floatBits(x)
+			if x != x {
+				v.i64[j] = nanBits
+			}
+		}
+		if present == 0 {
+			v.i64 = []int64{}
 		}
 	case format.ByteArray:
 		v.data, v.offs = data.ByteArray()
@@ -531,11 +669,10 @@ func fillVec(v *vec, buf *pageBuffer, data *parquetValues, p *pnode, present int
 		if size <= 0 || len(raw)/size < present || len(raw) > math.MaxUint32 {
 			return short(len(raw) / max(size, 1))
 		}
-		v.data, v.offs = raw, buf.offs[:0]
-		for j := range present + 1 {
-			v.offs = append(v.offs, uint32(j*size))
+		v.data, v.offs = raw, buf.offsets(present+1)
+		for j := range v.offs {
+			v.offs[j] = uint32(j * size)
 		}
-		buf.offs = v.offs
 		return v.narrowDecimals(buf, p, present)
 	default:
 		return fmt.Errorf("unknown physical type %v", p.elem.Type.V)
@@ -558,7 +695,7 @@ func (v *vec) narrowDecimals(buf *pageBuffer, p *pnode, present int) error {
 				int64(binary.LittleEndian.Uint32(b[8:]))*1e6)
 			offs = append(offs, uint32(len(out)))
 		}
-		v.data, v.offs = out, offs
+		v.data, v.offs, v.gap = out, offs, 0
 	case p.typ.kind == kFloat:
 		out := buf.ints(present)
 		for j := range out {

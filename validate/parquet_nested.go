@@ -66,16 +66,14 @@ type assembler struct {
 
 // part is what to build for one node: the file's node and the type that is wanted.
 type part struct {
-	node    *pnode
-	dst     *typ
-	conv    conv
-	kids    []*part // by the fields of dst; nil where the file lacks one. List: item. Map: key, value.
-	item    *pnode  // list: the node of an element
-	shape   kind    // kList, kMap, kStruct, or a leaf
-	leaves  []int   // those that are read below
-	peek    int     // one of them
-	asList  bool    // a repeated node that is its own list
-	isMixed bool
+	node   *pnode
+	dst    *typ
+	conv   conv
+	kids   []*part // by the fields of dst; nil where the file lacks one. List: its element. Map: key, value.
+	shape  kind    // kList, kMap, kStruct, or a leaf
+	leaves []int   // those that are read below
+	peek   int     // one of them
+	asList bool    // a repeated node that is its own list
 }
 
 func (a *assembler) plan(n *pnode, src, dst typ, w want, inner bool) (*part, error) {

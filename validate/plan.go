@@ -159,6 +159,19 @@ func (s *side) scan(ctx context.Context, u int, wants []want, yield func(*block)
 	}
 	return f.scan(ctx, s.units[u].unit, own, func(b *block) error {
 		out := &block{n: b.n}
+		if b.held != nil {
+			out.held = func(k int) ([]piece, error) {
+				if at[k] >= 0 {
+					return b.held(at[k])
+				}
+				var pieces []piece
+				err := out.col(k, func(start int, v *vec) error {
+					pieces = append(pieces, piece{start, v})
+					return nil
+				})
+				return pieces, err
+			}
+		}
 		out.col = func(k int, yield func(int, *vec) error) error {
 			if at[k] >= 0 {
 				return b.col(at[k], yield)

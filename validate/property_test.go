@@ -149,7 +149,6 @@ var families = []family{
 // table is places by row and column.
 type table struct {
 	fams []family
-	rows [][]int
 }
 
 func (tb table) record(types []arrow.DataType, rows [][]int) arrow.Record {

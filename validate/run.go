@@ -43,7 +43,7 @@ func Run(ctx context.Context, opts Options) (*Result, error) {
 		return nil, err
 	}
 	p.schema = append(append(notesL, notesR...), p.schema...)
-	r := &run{plan: p, tmp: tmp, spill: &spillFile{dir: tmp}}
+	r := newRun(p, tmp)
 	defer r.spill.close()
 	if err := r.horizon(ctx); err != nil {
 		return nil, err
@@ -78,8 +78,17 @@ type run struct {
 	unitRows [2][]int64
 	inScope  [2]int64
 	pending  [2]int64
+	twin     []bool // by unit: see twins
 	match    match
+	early    *sorter      // rows that were read back in the first pass
+	earlySum atomic.Int64 // their bytes
 	progress progress
+}
+
+func newRun(p *plan, tmp string) *run {
+	r := &run{plan: p, tmp: tmp, spill: &spillFile{dir: tmp}}
+	r.early = &sorter{spill: r.spill}
+	return r
 }
 
 // progress calls the caller's function now and then.
@@ -122,26 +131,28 @@ func (r *run) totalRows() int64 {
 	return n
 }
 
-// estimate is about how many rows there are, for the number of ranges.
-func (r *run) estimate() int64 {
+// estimate is about how many rows a side has.
+func (r *run) estimate(side int) int64 {
 	n := int64(0)
-	for _, s := range r.sides {
-		for _, u := range s.units {
-			if rows := u.file.rows(u.unit); rows >= 0 {
-				n += rows
-			} else {
-				n += u.file.info.Bytes / 40
-			}
+	for _, u := range r.sides[side].units {
+		if rows := u.file.rows(u.unit); rows >= 0 {
+			n += rows
+		} else {
+			n += u.file.info.Bytes / 40
 		}
 	}
 	return n
 }
 
-// eachUnit runs do for the units of both sides, the left first, on as many goroutines as asked for.
-func (r *run) eachUnit(ctx context.Context, start func() (do func(ctx context.Context, side, unit int) error, end func() error)) error {
+// eachUnit runs do for the units of both sides, or of those given, in their order, on as many goroutines as
+// asked for.
+func (r *run) eachUnit(ctx context.Context, start func() (do func(ctx context.Context, side, unit int) error, end func() error), sides ...int) error {
 	type job struct{ side, unit int }
 	var jobs []job
-	for s := range r.sides {
+	if sides == nil {
+		sides = []int{0, 1}
+	}
+	for _, s := range sides {
 		for u := range r.sides[s].units {
 			jobs = append(jobs, job{s, u})
 		}
@@ -305,7 +316,7 @@ func (r *run) hashed() []column {
 
 const pass1Salt = 1
 
-// firstPass hashes every row of both sides and joins the hashes; afterwards the marks say which rows have to
+// firstPass hashes every row of both sides and matches the hashes; afterwards the marks say which rows have to
 // be looked at.
 func (r *run) firstPass(ctx context.Context) error {
 	r.progress.start(r.opts.Progress, 1, r.totalRows())
@@ -314,74 +325,99 @@ func (r *run) firstPass(ctx context.Context) error {
 	for s := range r.sides {
 		n := len(r.sides[s].units)
 		r.unitRows[s] = make([]int64, n)
-		r.marks[s] = marks{rowBits: rowBits, units: make([][]uint64, n)}
+		r.marks[s].rowBits, r.marks[s].units = rowBits, make([][]uint64, n)
 	}
 	lay := r.rowLayout()
 	words := int64(lay.words())
-	rows := r.estimate()
+	rows := [2]int64{r.estimate(0), r.estimate(1)}
+	first := 0 // the side that is indexed
+	if rows[1] < rows[0] {
+		first = 1
+	}
 	workers := int64(r.opts.Parallelism)
-	// Ranges small enough that a range of both sides and its table fit a worker's share, and the cache.
-	most := min(int64(32<<10), r.opts.Memory/8/workers/(words*8+16))
+	// Ranges small enough that one with its table fits the cache and, where ranges are joined at the end, a range
+	// of both sides fits a worker's share.
+	most := min(12<<10, r.opts.Memory/16/workers/(words*8+16))
 	ranges := 16
-	for int64(ranges)*most < rows && ranges < 4096 {
+	for int64(ranges)*most < max(rows[first], (rows[0]+rows[1])/4) && ranges < 4096 {
 		ranges *= 2
 	}
-	chunkBytes := min(8<<10, r.opts.Memory/4/(int64(ranges)*workers))
-	chunk := int(max(chunkBytes/8/words, 4) * words)
+	chunk := uint(8)
+	for chunk > 2 && r.opts.Memory/8/(int64(ranges)*workers) < words*8<<chunk {
+		chunk--
+	}
 	var mem atomic.Int64
+	var mine arena
+	defer mine.free()
 	var sides [2]*entries
 	for s := range sides {
 		sides[s] = &entries{layout: lay, shift: uint(64 - bits.Len(uint(ranges)-1)), parts: make([]entryPart, ranges),
-			chunk: chunk, mem: &mem, budget: r.opts.Memory * 2 / 5, spill: r.spill}
+			chunk: chunk, mem: &mem, budget: r.opts.Memory * 2 / 5, victim: ranges, spill: r.spill, arena: &mine}
 	}
-	var inScope, pending [2]atomic.Int64
+	r.twin = make([]bool, len(r.sides[first].units))
+	if err := r.hashSide(ctx, first, sides, false); err != nil {
+		return err
+	}
+	if !r.multiset && !r.forceAll {
+		m, err := sides[first].index(ctx, r.opts.Parallelism, &r.marks[first])
+		if err != nil {
+			return err
+		}
+		r.match.add(m)
+	}
+	if err := r.hashSide(ctx, 1-first, sides, true); err != nil {
+		return err
+	}
+	if r.forceAll {
+		return nil
+	}
+	sides[first].unmatched(&r.marks[first])
+	return r.join(ctx, sides)
+}
+
+// hashSide hashes the rows of a side, and matches them with the other side when that is indexed.
+func (r *run) hashSide(ctx context.Context, side int, sides [2]*entries, probe bool) error {
+	var inScope, pending atomic.Int64
+	var mu sync.Mutex
 	err := r.eachUnit(ctx, func() (func(context.Context, int, int) error, func() error) {
-		w := r.newRowHasher(lay)
-		out := [2]*entryWriter{sides[0].writer(), sides[1].writer()}
-		lastSide := 0
+		w := r.newRowHasher(side, sides, probe)
 		do := func(ctx context.Context, s, u int) error {
-			if s != lastSide { // the left side's chunks are done with
-				if err := out[0].close(); err != nil {
+			row := int64(0)
+			if !probe {
+				same, err := r.twins(ctx, u)
+				if err != nil {
 					return err
 				}
-				lastSide = s
+				r.twin[u] = same
 			}
-			row := int64(0)
+			w.twin = u < len(r.twin) && r.twin[u]
 			err := r.sides[s].scan(ctx, u, w.wants, func(b *block) error {
-				if row+int64(b.n) > 1<<rowBits {
-					return fmt.Errorf("more than %d rows in one piece", int64(1)<<rowBits)
+				if row+int64(b.n) > 1<<r.marks[s].rowBits {
+					return placed(r.sides[s].units[u].file.info.Path, fmt.Errorf("more than %d rows in one piece", int64(1)<<r.marks[s].rowBits))
 				}
-				n, wait, err := w.block(b, s, u, row, out[s], &r.marks[s])
+				n, wait, err := w.block(b, u, row)
 				row += int64(b.n)
-				inScope[s].Add(n)
-				pending[s].Add(wait)
+				inScope.Add(n)
+				pending.Add(wait)
 				r.progress.add(b.n)
 				return err
 			})
 			r.unitRows[s][u] = row
 			return err
 		}
-		return do, func() error { return errors.Join(out[0].close(), out[1].close()) }
-	})
-	if err != nil {
-		return err
-	}
-	for s := range r.sides {
-		r.inScope[s], r.pending[s] = inScope[s].Load(), pending[s].Load()
-		for u, n := range r.unitRows[s] {
-			need := int(n+63) / 64
-			if have := r.marks[s].units[u]; len(have) < need {
-				r.marks[s].units[u] = append(have, make([]uint64, need-len(have))...)
-			}
+		return do, func() error {
+			m, err := w.close()
+			mu.Lock()
+			r.match.add(m)
+			mu.Unlock()
+			return err
 		}
-	}
-	if r.forceAll {
-		return nil
-	}
-	return r.join(ctx, sides)
+	}, side)
+	r.inScope[side], r.pending[side] = inScope.Load(), pending.Load()
+	return err
 }
 
-// join matches the ranges of both sides in parallel.
+// join matches the ranges that have no index, in parallel.
 func (r *run) join(ctx context.Context, sides [2]*entries) error {
 	ranges := len(sides[0].parts)
 	words := int64(sides[0].layout.words())
@@ -391,13 +427,16 @@ func (r *run) join(ctx context.Context, sides [2]*entries) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for range r.opts.Parallelism {
 		g.Go(func() error {
-			m := &matcher{layout: sides[0].layout, multiset: r.multiset, marks: &r.marks}
+			m := &matcher{layout: sides[0].layout, multiset: r.multiset, marks: [2]*marks{&r.marks[0], &r.marks[1]}}
 			var l, rt []uint64
 			var total match
 			for {
 				p := int(next.Add(1)) - 1
 				if p >= ranges || ctx.Err() != nil {
 					break
+				}
+				if sides[0].parts[p].slots != nil || sides[1].parts[p].slots != nil {
+					continue
 				}
 				need := (sides[0].parts[p].words + sides[1].parts[p].words) * 8
 				need += need / words * 2
@@ -420,184 +459,9 @@ func (r *run) join(ctx context.Context, sides [2]*entries) error {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			r.match.equal += total.equal
-			r.match.pairs += total.pairs
-			r.match.dups = r.match.dups || total.dups
-			r.match.sketch |= total.sketch
-			r.match.sumLo += total.sumLo
-			r.match.sumHi += total.sumHi
+			r.match.add(total)
 			return ctx.Err()
 		})
 	}
 	return g.Wait()
-}
-
-// rowHasher hashes blocks of rows; one per goroutine.
-type rowHasher struct {
-	r      *run
-	layout layout
-	wants  []want // keys, scope, hashed columns
-	scopeK int
-	colK   int
-	keys   []*hasher
-	cols   []*hasher
-	keyLo  []uint64
-	keyHi  []uint64
-	lo, hi []uint64
-	sk     []uint32
-	noKey  []bool
-}
-
-func (r *run) newRowHasher(lay layout) *rowHasher {
-	w := &rowHasher{r: r, layout: lay}
-	for i := range r.keys {
-		w.wants = append(w.wants, r.keys[i].want())
-		w.keys = append(w.keys, newHasher(i, 1, &r.keys[i].common, 0))
-	}
-	w.scopeK = len(w.wants)
-	w.wants = append(w.wants, r.scopeWants()...)
-	w.colK = len(w.wants)
-	if !r.forceAll {
-		cols := r.hashed()
-		for i := range cols {
-			w.wants = append(w.wants, cols[i].want())
-			w.cols = append(w.cols, newHasher(i, len(cols), &cols[i].common, pass1Salt))
-		}
-	}
-	return w
-}
-
-func zeroed(s []uint64, n int) []uint64 {
-	s = growU64(s, n)
-	clear(s)
-	return s
-}
-
-// block hashes one block and files its rows; it returns how many were in scope and how many of those wait.
-func (w *rowHasher) block(b *block, s, unit int, row int64, out *entryWriter, m *marks) (inScope, pending int64, err error) {
-	r, n := w.r, b.n
-	sc, err := r.scopeOf(b, w.scopeK)
-	if err != nil {
-		return 0, 0, err
-	}
-	if cap(w.noKey) < n {
-		w.noKey, w.sk = make([]bool, n), make([]uint32, n)
-	}
-	w.noKey, w.sk = w.noKey[:n], w.sk[:n]
-	clear(w.sk)
-	for i := range w.noKey {
-		w.noKey[i] = len(w.keys) > 0
-	}
-	direct := w.layout.keyWords == 1
-	if !r.multiset || r.forceAll {
-		w.keyLo = zeroed(w.keyLo, n)
-		if !direct {
-			w.keyHi = zeroed(w.keyHi, n)
-		}
-	}
-	for k := range w.keys {
-		err := b.col(k, func(start int, v *vec) error {
-			there := w.noKey[start : start+v.n]
-			if v.valid == nil {
-				clear(there)
-			} else {
-				for i, ok := range v.valid[:v.n] {
-					if ok {
-						there[i] = false
-					}
-				}
-			}
-			switch {
-			case r.forceAll, r.multiset:
-			case direct:
-				exactKeys(v, w.keyLo[start:start+v.n])
-			default:
-				w.keys[k].add(v, w.keyLo[start:], w.keyHi[start:], w.sk[start:])
-			}
-			return nil
-		})
-		if err != nil {
-			return 0, 0, err
-		}
-	}
-	clear(w.sk)
-	w.lo, w.hi = zeroed(w.lo, n), zeroed(w.hi, n)
-	for k, h := range w.cols {
-		err := b.col(w.colK+k, func(start int, v *vec) error {
-			h.add(v, w.lo[start:], w.hi[start:], w.sk[start:])
-			return nil
-		})
-		if err != nil {
-			return 0, 0, err
-		}
-	}
-	need := int(row+int64(n)+63) / 64
-	if have := m.units[unit]; len(have) < need {
-		m.units[unit] = append(have, make([]uint64, need-len(have))...)
-	}
-	base := uint64(unit)<<m.rowBits | uint64(row)
-	words, shift := w.layout.words(), out.e.shift
-	chunk := out.e.chunk
-	for i := range n {
-		if sc != nil {
-			if sc.out[i] {
-				continue
-			}
-			inScope++
-			if sc.pending[i] {
-				pending++
-				continue
-			}
-		} else {
-			inScope++
-		}
-		place := base + uint64(i)
-		if w.noKey[i] || r.forceAll {
-			m.set(place)
-			continue
-		}
-		key := w.lo[i]
-		if !r.multiset {
-			key = w.keyLo[i]
-		}
-		p := key >> shift
-		t := out.tails[p]
-		if cap(t)-len(t) < words {
-			if err := out.flush(int(p), false); err != nil {
-				return 0, 0, err
-			}
-			if t = out.tails[p]; t == nil {
-				t = make([]uint64, 0, chunk)
-			}
-		}
-		meta := uint64(w.sk[i])<<placeBits | place
-		switch {
-		case r.multiset:
-			t = append(t, key, w.hi[i], meta)
-		case direct:
-			t = append(t, key, w.lo[i], w.hi[i], meta)
-		default:
-			t = append(t, key, w.keyHi[i], w.lo[i], w.hi[i], meta)
-		}
-		out.tails[p] = t
-	}
-	return inScope, pending, nil
-}
-
-// exactKeys writes the bijection of each key.
-func exactKeys(v *vec, out []uint64) {
-	out = out[:v.n]
-	j := 0
-	for i := range out {
-		if v.valid != nil && !v.valid[i] {
-			continue
-		}
-		x := j
-		j++
-		if v.dict != nil {
-			out[i] = exact(v.dict.i64[v.idx[x]])
-		} else {
-			out[i] = exact(v.i64[x])
-		}
-	}
 }

@@ -19,8 +19,9 @@ func (r *run) secondPass(ctx context.Context) (*Result, error) {
 		if err := j.hear(ctx, s); err != nil {
 			return nil, err
 		}
-		if len(cols) < len(r.cols) && (j.sumLo != r.match.sumLo || j.sumHi != r.match.sumHi || j.pairs != r.match.pairs) {
-			// Some difference lies in a column whose bits of the sketch happened to agree: read them all.
+		if len(cols) < len(r.cols) && (j.needAll || j.sum != r.match.sum || j.pairs != r.match.pairs) {
+			// Some difference lies in a column whose bits of the sketch happened to agree, or copies of a row have to
+			// be told apart: read them all.
 			cols = r.suspects(true)
 			continue
 		}
@@ -44,7 +45,7 @@ func (r *run) suspects(all bool) []int {
 	return out
 }
 
-// readBack reads the marked rows: keys and the given columns.
+// readBack reads the marked rows: keys and the given columns. Rows that were read back early are there too.
 func (r *run) readBack(ctx context.Context, cols []int) (*sorter, error) {
 	total := int64(0)
 	for s := range r.sides {
@@ -55,30 +56,21 @@ func (r *run) readBack(ctx context.Context, cols []int) (*sorter, error) {
 		}
 	}
 	r.progress.start(r.opts.Progress, 2, total)
-	s := &sorter{spill: r.spill}
-	limit := int(min(r.opts.Memory/2/int64(r.opts.Parallelism), 1<<30))
-	wants := make([]want, 0, len(r.keys)+len(cols))
-	for i := range r.keys {
-		wants = append(wants, r.keys[i].want())
-	}
-	for _, c := range cols {
-		wants = append(wants, r.cols[c].want())
-	}
+	s := r.early.copy()
+	limit := int(min(r.opts.Memory/4/int64(r.opts.Parallelism), 1<<30))
 	err := r.eachUnit(ctx, func() (func(context.Context, int, int) error, func() error) {
-		g := &gatherer{r: r, cols: cols, wants: wants, out: sortBuffer{s: s, limit: limit}}
-		for _, c := range cols {
-			g.hashers = append(g.hashers, newHasher(c, len(r.cols), &r.cols[c].common, pass1Salt))
-		}
+		g := r.newGatherer(cols, s, limit)
 		return func(ctx context.Context, side, u int) error {
 			if r.marks[side].count(u) == 0 {
 				return nil
 			}
 			row := int64(0)
-			err := r.sides[side].scan(ctx, u, wants, func(b *block) error {
+			err := r.sides[side].scan(ctx, u, g.wants, func(b *block) error {
 				if row+int64(b.n) > r.unitRows[side][u] {
 					return errChanged
 				}
-				err := g.block(b, side, u, row)
+				g.rows = r.marks[side].within(g.rows[:0], u, row, b.n)
+				err := g.block(b, side, g.rows)
 				row += int64(b.n)
 				r.progress.add(b.n)
 				return err
@@ -100,44 +92,48 @@ func (r *run) readBack(ctx context.Context, cols []int) (*sorter, error) {
 
 var errChanged = fmt.Errorf("the file changed while it was read")
 
-// gatherer collects the cells of marked rows; one per goroutine.
+// gatherer collects the cells of some rows of blocks; one per goroutine.
 type gatherer struct {
-	r       *run
-	cols    []int
-	wants   []want
-	hashers []*hasher
-	out     sortBuffer
-	rows    []int32  // marked rows of the block
-	arena   []byte   // cells, a column after the other
-	at      []uint32 // cell (column, row) is arena[at[c*n+r]:at[c*n+r+1]]
-	lo, hi  []uint64
-	key     []byte
-	cells   []byte
+	r     *run
+	wants []want // keys and columns
+	at    []int  // where they are among the block's
+	wide  bool   // all columns
+	out   sortBuffer
+	rows  []int32
+	arena []byte   // cells, a column after the other
+	cell  []uint32 // cell (column, row) is arena[cell[c*n+r]:cell[c*n+r+1]]
+	key   []byte
+	cells []byte
 }
 
-func (g *gatherer) block(b *block, side, unit int, row int64) error {
-	m := &g.r.marks[side]
-	g.rows = g.rows[:0]
-	for i := range b.n {
-		if m.has(unit, row+int64(i)) {
-			g.rows = append(g.rows, int32(i))
-		}
+func (r *run) newGatherer(cols []int, to *sorter, limit int) *gatherer {
+	g := &gatherer{r: r, wide: len(cols) == len(r.cols), out: sortBuffer{s: to, limit: limit}}
+	for i := range r.keys {
+		g.wants = append(g.wants, r.keys[i].want())
 	}
-	if len(g.rows) == 0 {
+	for _, c := range cols {
+		g.wants = append(g.wants, r.cols[c].want())
+	}
+	for i := range g.wants {
+		g.at = append(g.at, i)
+	}
+	return g
+}
+
+// block collects rows, which are in order.
+func (g *gatherer) block(b *block, side int, rows []int32) error {
+	n := len(rows)
+	if n == 0 {
 		return nil
 	}
-	n := len(g.rows)
-	// Take so many rows at a time that their cells stay small.
-	g.arena, g.at = g.arena[:0], g.at[:0]
-	g.lo, g.hi = zeroed(g.lo, n), zeroed(g.hi, n)
-	nk := len(g.r.keys)
+	g.arena, g.cell = g.arena[:0], g.cell[:0]
 	for k := range g.wants {
-		next := 0 // in g.rows
+		next := 0 // in rows
 		t := &g.wants[k].dst
-		err := b.col(k, func(start int, v *vec) error {
+		err := b.col(g.at[k], func(start int, v *vec) error {
 			packed, from := 0, 0
-			for next < n && int(g.rows[next]) < start+v.n {
-				row := int(g.rows[next]) - start
+			for next < n && int(rows[next]) < start+v.n {
+				row := int(rows[next]) - start
 				if v.valid == nil {
 					packed = row
 				} else {
@@ -148,17 +144,12 @@ func (g *gatherer) block(b *block, side, unit int, row int64) error {
 					}
 					from = row
 				}
-				g.at = append(g.at, uint32(len(g.arena)))
+				g.cell = append(g.cell, uint32(len(g.arena)))
 				if v.isNull(row) {
 					g.arena = appendNull(g.arena)
 				} else {
 					i, raw := v.at(packed)
 					g.arena = appendCell(g.arena, t, i, raw)
-					if k >= nk {
-						lo, hi := g.hashers[k-nk].value(i, raw)
-						g.lo[next] += lo
-						g.hi[next] += hi
-					}
 				}
 				if len(g.arena) > 1<<31 {
 					return fmt.Errorf("the rows to compare of one piece hold more than 2 GiB")
@@ -171,18 +162,19 @@ func (g *gatherer) block(b *block, side, unit int, row int64) error {
 			return err
 		}
 	}
-	g.at = append(g.at, uint32(len(g.arena)))
+	g.cell = append(g.cell, uint32(len(g.arena)))
+	nk := len(g.r.keys)
 	for i := range n {
 		g.key, g.cells = g.key[:0], g.cells[:0]
 		for k := range g.wants {
-			c := g.arena[g.at[k*n+i]:g.at[k*n+i+1]]
+			c := g.arena[g.cell[k*n+i]:g.cell[k*n+i+1]]
 			if k < nk || g.r.multiset {
 				g.key = append(g.key, c...)
 			} else {
 				g.cells = append(g.cells, c...)
 			}
 		}
-		if err := g.out.add(g.key, byte(side), g.lo[i], g.hi[i], g.cells); err != nil {
+		if err := g.out.add(g.key, byte(side), g.wide, g.cells); err != nil {
 			return err
 		}
 	}
@@ -225,7 +217,15 @@ func groups(ctx context.Context, s *sorter, over func(*group, record) error, do 
 		g.same = g.same && bytes.Equal(first, rec.cells())
 		side := rec.side()
 		if g.n[side]++; g.n[side] <= groupKeep {
-			g.rows[side] = append(g.rows[side], record{g.key, append([]byte(nil), rec.rest...)})
+			rows := g.rows[side]
+			if len(rows) < cap(rows) { // the memory of earlier groups
+				rows = rows[:len(rows)+1]
+			} else {
+				rows = append(rows, record{})
+			}
+			last := &rows[len(rows)-1]
+			last.key, last.rest, last.wide = g.key, append(last.rest[:0], rec.rest...), rec.wide
+			g.rows[side] = rows
 		}
 		if over != nil && g.n[side] > groupKeep {
 			return over(g, rec)

@@ -3,24 +3,47 @@ package validate
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"container/heap"
 	"encoding/binary"
 	"fmt"
 	"io"
-	"sort"
+	"slices"
 	"sync"
 )
 
 // sorter orders the rows that the second pass read by key, side and content, in memory as far as it goes and
 // in runs on disk beyond. What comes out does not depend on the order in which rows went in.
 //
-// A record is its key in canonical form, the side, 16 bytes of hash, and the cells.
+// A record is its key in canonical form, the side and the cells; whether the cells are of all columns does not
+// count for the order.
 type sorter struct {
 	mu     sync.Mutex
 	spill  *spillFile
 	runs   []run64
 	inMem  [][]byte // sorted arenas
-	orders [][]uint32
+	orders [][]recordRef
+}
+
+// recordRef is where a record lies, with the first bytes of its key: they settle most comparisons.
+type recordRef struct {
+	prefix uint64
+	at     uint32
+}
+
+// prefixOf orders keys as their bytes do, as far as it goes: NULL is 0 and comes first.
+func prefixOf(key []byte) uint64 {
+	if len(key) == 0 || key[0] == 0 {
+		return 0
+	}
+	var b [8]byte
+	copy(b[:], key[1:])
+	return binary.BigEndian.Uint64(b[:])
+}
+
+// copy shares what s holds; what is added to one is not in the other.
+func (s *sorter) copy() *sorter {
+	return &sorter{spill: s.spill, runs: slices.Clone(s.runs), inMem: slices.Clone(s.inMem), orders: slices.Clone(s.orders)}
 }
 
 // run64 is a sorted run on disk.
@@ -30,47 +53,70 @@ type run64 struct{ off, size int64 }
 type sortBuffer struct {
 	s     *sorter
 	limit int
+	stay  bool  // in memory, in runs of that limit
+	total int64 // bytes that were added
 	arena []byte
-	index []uint32
+	index []recordRef
 }
 
-const recordHead = 8 // length of the key and of the rest
+const (
+	recordHead = 8       // length of the key and of the rest
+	wideBit    = 1 << 31 // of the latter
+)
 
-func (b *sortBuffer) add(key []byte, side byte, lo, hi uint64, cells []byte) error {
-	need := recordHead + len(key) + 17 + len(cells)
+func (b *sortBuffer) add(key []byte, side byte, wide bool, cells []byte) error {
+	need := recordHead + len(key) + 1 + len(cells)
+	b.total += int64(need)
 	if len(b.arena)+need > b.limit && len(b.index) > 0 {
-		if err := b.flush(); err != nil {
+		if b.stay {
+			b.close()
+			b.arena, b.index = nil, nil
+		} else if err := b.flush(); err != nil {
 			return err
 		}
 	}
-	if need > 1<<31 {
+	if need > 1<<30 {
 		return fmt.Errorf("a row of %d bytes is too long", need)
 	}
-	b.index = append(b.index, uint32(len(b.arena)))
+	rest := uint32(1 + len(cells))
+	if wide {
+		rest |= wideBit
+	}
+	b.index = append(b.index, recordRef{prefixOf(key), uint32(len(b.arena))})
 	b.arena = binary.LittleEndian.AppendUint32(b.arena, uint32(len(key)))
-	b.arena = binary.LittleEndian.AppendUint32(b.arena, uint32(17+len(cells)))
+	b.arena = binary.LittleEndian.AppendUint32(b.arena, rest)
 	b.arena = append(b.arena, key...)
 	b.arena = append(b.arena, side)
-	b.arena = binary.LittleEndian.AppendUint64(b.arena, lo)
-	b.arena = binary.LittleEndian.AppendUint64(b.arena, hi)
 	b.arena = append(b.arena, cells...)
 	return nil
 }
 
 type record struct {
 	key  []byte
-	rest []byte // side, hash, cells
+	rest []byte // side, cells
+	wide bool   // the cells are of all columns
 }
 
 func (r record) side() int     { return int(r.rest[0]) }
-func (r record) lo() uint64    { return binary.LittleEndian.Uint64(r.rest[1:]) }
-func (r record) hi() uint64    { return binary.LittleEndian.Uint64(r.rest[9:]) }
-func (r record) cells() []byte { return r.rest[17:] }
+func (r record) cells() []byte { return r.rest[1:] }
+
+func (r record) head() [recordHead]byte {
+	var head [recordHead]byte
+	binary.LittleEndian.PutUint32(head[:], uint32(len(r.key)))
+	rest := uint32(len(r.rest))
+	if r.wide {
+		rest |= wideBit
+	}
+	binary.LittleEndian.PutUint32(head[4:], rest)
+	return head
+}
 
 func recordAt(arena []byte, at uint32) record {
 	a := arena[at:]
 	k, n := binary.LittleEndian.Uint32(a), binary.LittleEndian.Uint32(a[4:])
-	return record{a[recordHead : recordHead+k : recordHead+k], a[recordHead+k : recordHead+k+n : recordHead+k+n]}
+	wide := n&wideBit != 0
+	n &^= wideBit
+	return record{a[recordHead : recordHead+k : recordHead+k], a[recordHead+k : recordHead+k+n : recordHead+k+n], wide}
 }
 
 func (r record) compare(o record) int {
@@ -81,8 +127,11 @@ func (r record) compare(o record) int {
 }
 
 func (b *sortBuffer) sort() {
-	sort.Slice(b.index, func(i, j int) bool {
-		return recordAt(b.arena, b.index[i]).compare(recordAt(b.arena, b.index[j])) < 0
+	slices.SortFunc(b.index, func(x, y recordRef) int {
+		if c := cmp.Compare(x.prefix, y.prefix); c != 0 {
+			return c
+		}
+		return recordAt(b.arena, x.at).compare(recordAt(b.arena, y.at))
 	})
 }
 
@@ -90,9 +139,9 @@ func (b *sortBuffer) sort() {
 func (b *sortBuffer) flush() error {
 	b.sort()
 	out := make([]byte, 0, len(b.arena))
-	for _, at := range b.index {
-		r := recordAt(b.arena, at)
-		out = append(out, b.arena[at:int(at)+recordHead+len(r.key)+len(r.rest)]...)
+	for _, x := range b.index {
+		r := recordAt(b.arena, x.at)
+		out = append(out, b.arena[x.at:int(x.at)+recordHead+len(r.key)+len(r.rest)]...)
 	}
 	off, err := b.s.spill.write(out)
 	b.s.mu.Lock()
@@ -117,7 +166,7 @@ func (b *sortBuffer) close() error {
 // cursor walks one run.
 type cursor struct {
 	arena []byte // in memory
-	order []uint32
+	order []recordRef
 	in    *bufio.Reader // on disk
 	buf   []byte
 	rec   record
@@ -128,7 +177,7 @@ func (c *cursor) next() (bool, error) {
 		if len(c.order) == 0 {
 			return false, nil
 		}
-		c.rec, c.order = recordAt(c.arena, c.order[0]), c.order[1:]
+		c.rec, c.order = recordAt(c.arena, c.order[0].at), c.order[1:]
 		return true, nil
 	}
 	var head [recordHead]byte
@@ -138,7 +187,7 @@ func (c *cursor) next() (bool, error) {
 		}
 		return false, fmt.Errorf("read spilled rows: %w", err)
 	}
-	k, n := int(binary.LittleEndian.Uint32(head[:])), int(binary.LittleEndian.Uint32(head[4:]))
+	k, n := int(binary.LittleEndian.Uint32(head[:])), int(binary.LittleEndian.Uint32(head[4:])&^wideBit)
 	if cap(c.buf) < k+n {
 		c.buf = make([]byte, k+n)
 	}
@@ -146,7 +195,7 @@ func (c *cursor) next() (bool, error) {
 	if _, err := io.ReadFull(c.in, c.buf); err != nil {
 		return false, fmt.Errorf("read spilled rows: %w", err)
 	}
-	c.rec = record{c.buf[:k:k], c.buf[k:]}
+	c.rec = record{c.buf[:k:k], c.buf[k:], head[7]&0x80 != 0}
 	return true, nil
 }
 
@@ -183,9 +232,7 @@ func (s *sorter) compact() error {
 		s.spill.mu.Unlock()
 		w := bufio.NewWriterSize(&offsetWriter{s.spill, off}, 1<<20)
 		err := merge(cs, func(r record) error {
-			var head [recordHead]byte
-			binary.LittleEndian.PutUint32(head[:], uint32(len(r.key)))
-			binary.LittleEndian.PutUint32(head[4:], uint32(len(r.rest)))
+			head := r.head()
 			w.Write(head[:])
 			w.Write(r.key)
 			_, err := w.Write(r.rest)

@@ -33,6 +33,15 @@ type block struct {
 	// col yields the values of want k in order, in as many pieces as it likes; start counts from the
 	// block's first row.
 	col func(k int, yield func(start int, v *vec) error) error
+	// held yields the same as often as asked, in pieces that live as long as the block; nil where that would
+	// cost too much memory.
+	held func(k int) ([]piece, error)
+}
+
+// piece is a run of a block's values.
+type piece struct {
+	start int
+	v     *vec
 }
 
 // converterFor finds the conversion that w asks of a column of type src.

@@ -40,6 +40,8 @@ func TestTrap02IntegersBeyond2To53(t *testing.T) {
 	}
 	res = judge(t, Options{Left: parquetSide(t, []signed{{1, math.MaxInt64}, {2, -1}}), Right: parquetSide(t, []unsigned{{1, math.MaxInt64}, {2, math.MaxUint64}}), Key: key})
 	wantRows(t, res, Different, Rows{Equal: 1, Changed: 1}) // -1 is not 2^64-1
+	res = judge(t, Options{Left: csvSide(t, "id,v\n1,9007199254740993\n"), Right: parquetSide(t, []signed{{1, 9007199254740992}}), Key: key})
+	wantRows(t, res, Different, Rows{Changed: 1})
 }
 
 func TestTrap03DecimalsThroughFloats(t *testing.T) {
@@ -142,9 +144,22 @@ func TestTrap13ShortHashes(t *testing.T) {
 	wantRows(t, res, Different, Rows{Changed: 200_000})
 	res = judge(t, Options{Left: csvSide(t, l.String()), Right: csvSide(t, r.String()), NoKey: true})
 	wantRows(t, res, Different, Rows{OnlyLeft: 200_000, OnlyRight: 200_000})
+	type row struct {
+		ID int64 `parquet:"id"`
+		V  int64 `parquet:"v"`
+	}
+	var a, b []row
+	for i := range int64(400_000) {
+		a, b = append(a, row{i, i}), append(b, row{i, i + 400_000})
+	}
+	res = judge(t, Options{Left: parquetSide(t, a), Right: parquetSide(t, b), Key: key})
+	wantRows(t, res, Different, Rows{Changed: 400_000})
 }
 
 func TestTrap14NegativeDifferences(t *testing.T) {
+	exact, _ := ParseTolerance("v=abs:1")
+	wantRows(t, judge(t, Options{Left: jsonSide(t, `{"id":1,"v":1}`, `{"id":2,"v":1}`), Right: jsonSide(t, `{"id":1,"v":100}`, `{"id":2,"v":2}`), Key: key, Tolerances: []Tolerance{exact}}),
+		Different, Rows{Changed: 1, Within: 1})
 	tol, err := ParseTolerance("v=abs:0.01")
 	if err != nil {
 		t.Fatal(err)
@@ -167,6 +182,17 @@ func TestTrap15ColumnNames(t *testing.T) {
 }
 
 func TestTrap16ColumnsAreNotLeftOut(t *testing.T) {
+	more, less := "id,v,w\n1,a,b\n", "id,v\n1,a\n"
+	for _, o := range []Options{{Left: csvSide(t, more), Right: csvSide(t, less)}, {Left: csvSide(t, less), Right: csvSide(t, more)}} {
+		o.Key = key
+		if res := judge(t, o); res.Verdict != Different || len(res.Schema) != 1 || !res.Schema[0].Different {
+			t.Errorf("a column of one side alone: %s, %+v", res.Verdict, res.Schema)
+		}
+		o.Exclude = []string{"w"}
+		if res := judge(t, o); res.Verdict != Equal {
+			t.Errorf("excluded: %s, %+v", res.Verdict, res.Schema)
+		}
+	}
 	err := refused(t, Options{Left: jsonSide(t, `{"id":1,"v":1,"w":true}`), Right: jsonSide(t, `{"id":1,"v":"1","w":1}`), Key: key}, `"v"`, `"w"`)
 	var u *UncomparableError
 	if !errors.As(err, &u) || len(u.Columns) != 2 {

@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/zeebo/xxh3"
@@ -13,12 +14,13 @@ type vec struct {
 	valid []bool // nil: nothing is NULL
 	i64   []int64
 	data  []byte
-	offs  []uint32 // value j is data[offs[j]:offs[j+1]]
+	offs  []uint32 // value j is data[offs[j]:offs[j+1]-gap]
+	gap   uint32   // bytes between values, where they lie as in a plain page: each behind its length
 	idx   []int32  // values by their place in dict
 	dict  *vec     // never with NULLs nor with a dict of its own; the same pointer as long as it is the same
 }
 
-func (v *vec) bytesAt(j int) []byte { return v.data[v.offs[j]:v.offs[j+1]] }
+func (v *vec) bytesAt(j int) []byte { return v.data[v.offs[j] : v.offs[j+1]-v.gap] }
 
 // at returns packed value j.
 func (v *vec) at(j int) (int64, []byte) {
@@ -28,7 +30,42 @@ func (v *vec) at(j int) (int64, []byte) {
 	if v.i64 != nil {
 		return v.i64[j], nil
 	}
-	return 0, v.data[v.offs[j]:v.offs[j+1]]
+	return 0, v.bytesAt(j)
+}
+
+// slice views rows from..to of v in out; packed is the number of values before from. It returns the number of
+// values before to.
+func (v *vec) slice(out *vec, from, to, packed int) int {
+	end := packed + to - from
+	*out = vec{n: to - from, data: v.data, gap: v.gap, dict: v.dict}
+	if v.valid != nil {
+		out.valid = v.valid[from:to]
+		end = packed
+		for _, ok := range out.valid {
+			if ok {
+				end++
+			}
+		}
+	}
+	switch {
+	case packed == end: // nothing but NULLs, for which a page may hold nothing at all
+		out.dict, out.i64 = nil, []int64{}
+	case v.dict != nil:
+		out.idx = v.idx[packed:end]
+	case v.i64 != nil:
+		out.i64 = v.i64[packed:end]
+	default:
+		out.offs = v.offs[packed : end+1]
+	}
+	return end
+}
+
+// clone is v in memory of its own, but for the dictionary.
+func (v *vec) clone() *vec {
+	out := *v
+	out.valid, out.i64, out.data = slices.Clone(v.valid), slices.Clone(v.i64), slices.Clone(v.data)
+	out.offs, out.idx = slices.Clone(v.offs), slices.Clone(v.idx)
+	return &out
 }
 
 // isNull says whether row r is NULL.
@@ -128,10 +165,11 @@ type hasher struct {
 	shift  uint   // where the column's bits of the sketch are
 	mask   uint32
 	bytes  bool
-	dict   *vec // dictionary of the tables below
-	dlo    []uint64
-	dhi    []uint64
+	dict   *vec    // dictionary of the tables below
+	dh     []hash2 // of its entries
 }
+
+type hash2 struct{ lo, hi uint64 }
 
 func mix64(x uint64) uint64 {
 	x ^= x >> 30
@@ -152,7 +190,7 @@ func newHasher(column, columns int, t *typ, salt uint64) *hasher {
 }
 
 // sketchBits of each row's entry tell columns apart: each column owns some of them.
-const sketchBits = 24
+const sketchBits = 22
 
 func (h *hasher) int(x int64) (lo, hi uint64) {
 	a := (uint64(x) ^ h.lo) * 0x9e3779b97f4a7c15
@@ -181,16 +219,16 @@ func (h *hasher) table(d *vec) {
 	if h.dict == d {
 		return
 	}
-	n := len(d.i64)
-	if h.bytes {
-		n = len(d.offs) - 1
+	n := d.n
+	if cap(h.dh) < n {
+		h.dh = make([]hash2, n)
 	}
-	h.dlo, h.dhi = growU64(h.dlo, n), growU64(h.dhi, n)
-	for j := range n {
+	h.dh = h.dh[:n]
+	for j := range h.dh {
 		if h.bytes {
-			h.dlo[j], h.dhi[j] = h.raw(d.bytesAt(j))
+			h.dh[j].lo, h.dh[j].hi = h.raw(d.bytesAt(j))
 		} else {
-			h.dlo[j], h.dhi[j] = h.int(d.i64[j])
+			h.dh[j].lo, h.dh[j].hi = h.int(d.i64[j])
 		}
 	}
 	h.dict = d
@@ -209,25 +247,24 @@ func (h *hasher) add(v *vec, lo, hi []uint64, sk []uint32) {
 	shift, mask := h.shift&31, h.mask
 	if v.dict != nil {
 		h.table(v.dict)
-		dlo, dhi := h.dlo, h.dhi
+		dh := h.dh
 		if v.valid == nil {
 			for r, x := range v.idx[:v.n] {
-				l := dlo[x]
-				lo[r] += l
-				hi[r] += dhi[x]
-				sk[r] ^= uint32(l>>40) & mask << shift
+				d := &dh[x]
+				lo[r] += d.lo
+				hi[r] += d.hi
+				sk[r] ^= uint32(d.lo>>40) & mask << shift
 			}
 			return
 		}
 		j := 0
 		for r, ok := range v.valid[:v.n] {
 			if ok {
-				x := v.idx[j]
+				d := &dh[v.idx[j]]
 				j++
-				l := dlo[x]
-				lo[r] += l
-				hi[r] += dhi[x]
-				sk[r] ^= uint32(l>>40) & mask << shift
+				lo[r] += d.lo
+				hi[r] += d.hi
+				sk[r] ^= uint32(d.lo>>40) & mask << shift
 			}
 		}
 		return
@@ -259,7 +296,7 @@ func (h *hasher) add(v *vec, lo, hi []uint64, sk []uint32) {
 		if v.valid != nil && !v.valid[r] {
 			continue
 		}
-		l, g := h.raw(v.data[v.offs[j]:v.offs[j+1]])
+		l, g := h.raw(v.data[v.offs[j] : v.offs[j+1]-v.gap])
 		j++
 		lo[r] += l
 		hi[r] += g

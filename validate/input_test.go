@@ -1,0 +1,176 @@
+package validate
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
+)
+
+const inputRows = "id,name,day\n1,a,2026-11-01\n2,,2026-11-01\n3,c,2026-11-02\n"
+
+// TestEveryInputIsTheSame: the same rows in every form that a side may have are equal to each other.
+func TestEveryInputIsTheSame(t *testing.T) {
+	packed := func(pack func(w *bytes.Buffer) interface {
+		Write([]byte) (int, error)
+		Close() error
+	}) string {
+		var b bytes.Buffer
+		w := pack(&b)
+		if _, err := w.Write([]byte(inputRows)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	type closer = interface {
+		Write([]byte) (int, error)
+		Close() error
+	}
+	gz := packed(func(b *bytes.Buffer) closer { return gzip.NewWriter(b) })
+	zst := packed(func(b *bytes.Buffer) closer { w, _ := zstd.NewWriter(b); return w })
+	snappy := packed(func(b *bytes.Buffer) closer { return s2.NewWriter(b, s2.WriterSnappyCompat()) })
+
+	schema := arrow.NewSchema([]arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("name", arrow.BinaryTypes.String), col("day", arrow.FixedWidthTypes.Date32)}, nil)
+	rec, _, err := array.RecordFromJSON(memory.DefaultAllocator, schema, strings.NewReader(`[{"id":1,"name":"a","day":"2026-11-01"},{"id":2,"name":null,"day":"2026-11-01"},{"id":3,"name":"c","day":"2026-11-02"}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stream bytes.Buffer
+	arrowFile, err := os.Create(filepath.Join(t.TempDir(), "x.arrow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer arrowFile.Close()
+	fw, err := ipc.NewFileWriter(arrowFile, ipc.WithSchema(schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sw := ipc.NewWriter(&stream, ipc.WithSchema(schema))
+	for _, w := range []interface {
+		Write(arrow.Record) error
+		Close() error
+	}{fw, sw} {
+		if err := w.Write(rec); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	hive := t.TempDir()
+	objects := map[string]string{
+		"out/day=2026-11-01/a.csv":    "id,name\n1,a\n2,\n",
+		"out/day=2026-11-02/b.csv.gz": "",
+		"out/_late/c.csv":             "id,name\n9,no data\n",
+		"outside/d.csv":               "id,name\n8,no data\n",
+	}
+	var half bytes.Buffer
+	gw := gzip.NewWriter(&half)
+	fmt.Fprint(gw, "id,name\n3,c\n")
+	gw.Close()
+	objects["out/day=2026-11-02/b.csv.gz"] = half.String()
+	for name, text := range objects {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(hive, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(hive, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env := fakeS3(t, objects)
+	sides := map[string]Input{
+		"csv":     fileSide(t, "x.csv", inputRows),
+		"gz":      fileSide(t, "x.csv.gz", gz),
+		"zst":     fileSide(t, "x.csv.zst", zst),
+		"snappy":  fileSide(t, "x.csv.snappy", snappy),
+		"ndjson":  jsonSide(t, `{"id":1,"name":"a","day":"2026-11-01"}`, `{"id":2,"day":"2026-11-01"}`, `{"day":"2026-11-02","id":3,"name":"c"}`),
+		"arrow":   {Path: arrowFile.Name()},
+		"arrows":  fileSide(t, "x.arrows", stream.String()),
+		"stdin":   {Path: "-", Reader: strings.NewReader(inputRows)},
+		"hive":    {Path: filepath.Join(hive, "out")},
+		"glob":    {Path: filepath.Join(hive, "out", "**", "*.csv*")},
+		"s3":      {Path: "s3://bucket/out"},
+		"s3 glob": {Path: "s3://bucket/out/*/*.csv*"},
+	}
+	typed := sides["arrow"]
+	for _, name := range sortedNames(sides) {
+		o := Options{Left: typed, Right: sides[name], Key: key, Env: env}
+		if name == "glob" || name == "s3 glob" { // a glob takes what it matches, hidden or not
+			o.Where = "id < 9"
+		}
+		res := judge(t, o)
+		if res.Verdict != Equal || res.Rows.Equal != 3 {
+			t.Errorf("%s: %s %+v %+v", name, res.Verdict, res.Rows, res.Schema)
+		}
+	}
+	// Names, a column left out, a column of another name.
+	res := judge(t, Options{Left: typed, Right: fileSide(t, "x.csv", strings.Replace(inputRows, "name,day", "title,extra", 1)), Key: key,
+		Rename: map[string]string{"name": "title"}, Exclude: []string{"day", "extra"}})
+	wantRows(t, res, Equal, Rows{Equal: 3})
+	res = judge(t, Options{Left: typed, Right: csvSide(t, "id,name\n1,a\n2,\n3,c\n"), Key: key, Columns: []string{"name"}})
+	wantRows(t, res, Equal, Rows{Equal: 3})
+	refused(t, Options{Left: Input{Path: "s3://bucket/nothing/"}, Right: typed, Key: key, Env: env}, "s3://bucket/nothing", "no file matched")
+}
+
+func sortedNames(m map[string]Input) (out []string) {
+	for name := range m {
+		out = append(out, name)
+	}
+	sort.Strings(out)
+	return out
+}
+
+// fakeS3 serves one bucket: lists and reads of ranges.
+func fakeS3(t *testing.T, objects map[string]string) map[string]string {
+	t.Helper()
+	type content struct {
+		Key  string
+		Size int
+		ETag string
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/bucket"), "/")
+		if name == "" {
+			var list struct {
+				XMLName     xml.Name `xml:"ListBucketResult"`
+				IsTruncated bool
+				Contents    []content
+			}
+			for k, text := range objects {
+				if strings.HasPrefix(k, r.URL.Query().Get("prefix")) {
+					list.Contents = append(list.Contents, content{k, len(text), `"` + k + `"`})
+				}
+			}
+			_ = xml.NewEncoder(w).Encode(list)
+			return
+		}
+		text, ok := objects[name]
+		if !ok || r.Header.Get("If-Match") != `"`+name+`"` {
+			w.WriteHeader(http.StatusPreconditionFailed)
+			return
+		}
+		w.Header().Set("ETag", `"`+name+`"`)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(text))
+	}))
+	t.Cleanup(s.Close)
+	return map[string]string{"AWS_ENDPOINT_URL": s.URL, "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
+}

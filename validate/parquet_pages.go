@@ -1,0 +1,462 @@
+package validate
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"github.com/klauspost/compress/snappy"
+	"github.com/parquet-go/parquet-go/encoding"
+	"github.com/parquet-go/parquet-go/encoding/rle"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+	"github.com/pierrec/lz4/v4"
+)
+
+// flatPages reads the pages of a column chunk without nesting, straight from the file's bytes: values stay where
+// decompression put them. It knows plain and dictionary pages, which are nearly all there are; for any other it
+// returns errOtherPage, and parquet-go reads the column from that row on.
+type flatPages struct {
+	at       io.ReaderAt
+	off, end int64
+	ahead    []byte // bytes of the file from off on
+	readSize int
+	in       lease // of ahead
+	mem      lease // of what next returns; the caller releases it
+	codec    format.CompressionCodec
+	node     *pnode
+	dict     *vec
+}
+
+// oldDictionary is what writers before 2.0 call a dictionary's encoding, and DuckDB still does.
+const oldDictionary = format.Encoding(2)
+
+var errOtherPage = errors.New("a page of another kind")
+
+// What one page may claim to hold, in bytes and in rows: no writer makes such pages, only damage and malice do.
+const (
+	maxPage     = 256 << 20
+	maxPageRows = 64 << 20
+)
+
+func (f *parquetFile) flatPages(unit int, p *pnode) (*flatPages, bool) {
+	off, end, ok := f.chunkRange(unit, p.leaf)
+	if !ok {
+		return nil, false
+	}
+	codec := f.file.Metadata().RowGroups[unit].Columns[p.leaf].MetaData.Codec
+	switch codec {
+	case format.Uncompressed, format.Zstd, format.Snappy, format.Lz4Raw:
+	default:
+		return nil, false
+	}
+	return &flatPages{at: f.bytes, off: off, end: end, readSize: 4 << 20, in: lease{pool: f.pool}, mem: lease{pool: f.pool}, codec: codec, node: p}, true
+}
+
+func (f *flatPages) close() {
+	f.in.release()
+	f.mem.release()
+}
+
+// need makes n bytes of the chunk available in ahead, or all that are left.
+func (f *flatPages) need(n int) error {
+	rest := f.end - f.off
+	if int64(n) > rest {
+		n = int(rest)
+	}
+	if len(f.ahead) >= n {
+		return nil
+	}
+	size := int(min(int64(max(n, f.readSize)), rest))
+	old := f.in.got
+	f.in.got = nil
+	buf := f.in.bytes(size)
+	have := copy(buf, f.ahead)
+	back := lease{pool: f.in.pool, got: old}
+	back.release()
+	if _, err := f.at.ReadAt(buf[have:], f.off+int64(have)); err != nil && err != io.EOF {
+		return err
+	} else if err == io.EOF && f.off+int64(size) != f.end {
+		return io.ErrUnexpectedEOF
+	}
+	f.ahead = buf
+	return nil
+}
+
+// take returns the next n bytes; they live until the next call of need or take.
+func (f *flatPages) take(n int) ([]byte, error) {
+	if err := f.need(n); err != nil {
+		return nil, err
+	}
+	if len(f.ahead) < n {
+		return nil, fmt.Errorf("a page of %d bytes lies beyond the column's end", n)
+	}
+	b := f.ahead[:n:n]
+	f.ahead, f.off = f.ahead[n:], f.off+int64(n)
+	return b, nil
+}
+
+// header reads a page's header, of which only decoding tells the length.
+func (f *flatPages) header() (*format.PageHeader, error) {
+	for try := 4 << 10; ; try *= 8 {
+		if err := f.need(try); err != nil {
+			return nil, err
+		}
+		b := f.ahead[:min(try, len(f.ahead))]
+		r := bytes.NewReader(b)
+		h := new(format.PageHeader)
+		err := thrift.NewDecoder(new(thrift.CompactProtocol).NewReader(r)).Decode(h)
+		if err == nil {
+			_, err = f.take(len(b) - r.Len())
+			return h, err
+		}
+		if int64(try) >= f.end-f.off || try > 64<<20 {
+			return nil, fmt.Errorf("page header: %w", err)
+		}
+	}
+}
+
+// next returns the next page's values in the raw form of the column, io.EOF behind the last.
+func (f *flatPages) next() (*vec, error) {
+	for f.off < f.end {
+		h, err := f.header()
+		if err != nil {
+			return nil, err
+		}
+		if h.CompressedPageSize < 0 || h.UncompressedPageSize < 0 || h.CompressedPageSize > maxPage || h.UncompressedPageSize > maxPage {
+			return nil, fmt.Errorf("a page claims %d bytes, %d when unpacked", h.CompressedPageSize, h.UncompressedPageSize)
+		}
+		stored, err := f.take(int(h.CompressedPageSize))
+		if err != nil {
+			return nil, err
+		}
+		if h.CRC != 0 && crc32.ChecksumIEEE(stored) != uint32(h.CRC) {
+			return nil, errors.New("a page's checksum does not fit its content: the file is damaged")
+		}
+		switch h.Type {
+		case format.DictionaryPage:
+			if err := f.dictionary(h, stored); err != nil {
+				return nil, fmt.Errorf("dictionary: %w", err)
+			}
+		case format.DataPage:
+			d := &h.DataPageHeader.V
+			if !h.DataPageHeader.Valid || f.node.maxDef > 0 && d.DefinitionLevelEncoding != format.RLE {
+				return nil, errOtherPage
+			}
+			page, err := f.unpack(stored, int(h.UncompressedPageSize), true)
+			if err != nil {
+				return nil, err
+			}
+			rows := int(d.NumValues)
+			var levels []byte
+			if f.node.maxDef > 0 {
+				if len(page) < 4 || uint64(binary.LittleEndian.Uint32(page)) > uint64(len(page)-4) {
+					return nil, errors.New("a page ends within its levels")
+				}
+				n := int(binary.LittleEndian.Uint32(page))
+				levels, page = page[4:4+n], page[4+n:]
+			}
+			return f.values(rows, levels, page, d.Encoding)
+		case format.DataPageV2:
+			d := &h.DataPageHeaderV2.V
+			n := int(d.DefinitionLevelsByteLength)
+			if !h.DataPageHeaderV2.Valid || d.RepetitionLevelsByteLength != 0 {
+				return nil, errOtherPage
+			}
+			if n < 0 || n > len(stored) || n > int(h.UncompressedPageSize) {
+				return nil, errors.New("a page ends within its levels")
+			}
+			packed := !d.IsCompressed.Valid || d.IsCompressed.V
+			levels := append(f.mem.bytes(n)[:0], stored[:n]...)
+			page, err := f.unpack(stored[n:], int(h.UncompressedPageSize)-n, packed)
+			if err != nil {
+				return nil, err
+			}
+			return f.values(int(d.NumValues), levels, page, d.Encoding)
+		}
+	}
+	return nil, io.EOF
+}
+
+// unpack returns the page's content in leased memory.
+func (f *flatPages) unpack(stored []byte, size int, packed bool) ([]byte, error) {
+	dst := f.mem.bytes(size)
+	var err error
+	switch {
+	case size == 0: // whatever stands for nothing
+		return dst, nil
+	case !packed || f.codec == format.Uncompressed:
+		if len(stored) != size {
+			return nil, fmt.Errorf("a page has %d bytes where its header says %d", len(stored), size)
+		}
+		copy(dst, stored)
+		return dst, nil
+	case f.codec == format.Zstd:
+		dst, err = f.mem.pool.unzstd(dst, stored)
+	case f.codec == format.Lz4Raw:
+		var n int
+		n, err = lz4.UncompressBlock(stored, dst)
+		dst = dst[:n]
+	case f.codec == format.Snappy:
+		var n int
+		if n, err = snappy.DecodedLen(stored); err == nil && n == size {
+			dst, err = snappy.Decode(dst, stored)
+		} else if err == nil {
+			dst = dst[:0]
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("a page does not unpack: %w", err)
+	}
+	if len(dst) != size {
+		return nil, fmt.Errorf("a page unpacks to other than the %d bytes that its header says", size)
+	}
+	return dst, nil
+}
+
+// dictionary outlives pages, and is memory of its own.
+func (f *flatPages) dictionary(h *format.PageHeader, stored []byte) error {
+	d := &h.DictionaryPageHeader.V
+	if d.NumValues < 0 || d.NumValues > maxPageRows {
+		return fmt.Errorf("it claims %d values", d.NumValues)
+	}
+	if !h.DictionaryPageHeader.Valid || d.Encoding != format.Plain && d.Encoding != oldDictionary {
+		return errOtherPage
+	}
+	page, err := f.unpack(stored, int(h.UncompressedPageSize), true)
+	if err != nil {
+		return err
+	}
+	page = append([]byte(nil), page...)
+	v := &vec{n: int(d.NumValues)}
+	if err := f.plain(v, &pageBuffer{}, page, v.n); err != nil {
+		return err
+	}
+	f.dict = v
+	return nil
+}
+
+func (f *flatPages) values(rows int, levels, page []byte, enc format.Encoding) (*vec, error) {
+	if rows < 0 || rows > maxPageRows {
+		return nil, fmt.Errorf("a page claims %d rows", rows)
+	}
+	v := &vec{n: rows}
+	present := rows
+	if f.node.maxDef > 0 {
+		var err error
+		if v.valid, present, err = f.validity(levels, rows); err != nil {
+			return nil, err
+		}
+	}
+	switch enc {
+	case format.Plain:
+		return v, f.plain(v, &pageBuffer{mem: &f.mem}, page, present)
+	case oldDictionary, format.RLEDictionary:
+		if f.dict == nil {
+			if present > 0 {
+				return nil, errors.New("a page refers to a dictionary that is not there")
+			}
+			f.dict = &vec{offs: []uint32{0}}
+			if !f.node.typ.inBytes() {
+				f.dict = &vec{i64: []int64{}}
+			}
+		}
+		v.dict = f.dict
+		var err error
+		v.idx, err = f.indexes(page, present)
+		if err != nil {
+			return nil, err
+		}
+		most := int32(0)
+		for _, x := range v.idx {
+			most = max(most, x)
+			if x < 0 {
+				most = -1
+				break
+			}
+		}
+		if present > 0 && uint32(most) >= uint32(f.dict.n) {
+			return nil, fmt.Errorf("a page refers to an entry beyond the %d of its dictionary", f.dict.n)
+		}
+		return v, nil
+	}
+	return nil, errOtherPage
+}
+
+// validity reads levels of 0 and 1. It returns nil when all are 1, and how many are.
+func (f *flatPages) validity(src []byte, rows int) ([]bool, int, error) {
+	if len(src) == 0 { // v2 pages leave out levels that are all the same
+		return nil, rows, nil
+	}
+	if u, n := binary.Uvarint(src); n > 0 && u&1 == 0 && u>>1 >= uint64(rows) && n < len(src) && src[n] == 1 {
+		return nil, rows, nil
+	}
+	out := leased[bool](&f.mem, rows)
+	present, at := 0, 0
+	for at < rows {
+		u, n := binary.Uvarint(src)
+		if n <= 0 || n >= len(src) {
+			return nil, 0, fmt.Errorf("a page has %d levels for %d rows", at, rows)
+		}
+		src = src[n:]
+		if u&1 == 0 {
+			count := int(min(u>>1, uint64(rows-at)))
+			one := src[0] == 1
+			if src[0] > 1 {
+				return nil, 0, fmt.Errorf("a level is %d where 1 is the highest", src[0])
+			}
+			src = src[1:]
+			run := out[at : at+count]
+			for i := range run {
+				run[i] = one
+			}
+			if one {
+				present += count
+			}
+			at += count
+			continue
+		}
+		size := int(min(u>>1, uint64(len(src))))
+		for _, b := range src[:size] {
+			if rows-at >= 8 {
+				o := (*[8]bool)(out[at:])
+				for k := range o {
+					o[k] = b>>k&1 == 1
+					present += int(b >> k & 1)
+				}
+				at += 8
+				continue
+			}
+			for k := 0; at < rows; k, at = k+1, at+1 {
+				out[at] = b>>k&1 == 1
+				present += int(b >> k & 1)
+			}
+		}
+		src = src[size:]
+	}
+	if present == rows {
+		return nil, rows, nil
+	}
+	return out, present, nil
+}
+
+// indexes reads n places in the dictionary.
+func (f *flatPages) indexes(src []byte, n int) ([]int32, error) {
+	out := leased[int32](&f.mem, n+512)[:n+512]
+	if n == 0 {
+		return out[:0], nil
+	}
+	if len(src) == 0 {
+		return nil, fmt.Errorf("a page has no values where %d are due", n)
+	}
+	width := uint(src[0])
+	src = src[1:]
+	if width > 32 {
+		return nil, fmt.Errorf("a page has indexes of %d bits", width)
+	}
+	if width == 0 {
+		clear(out[:n])
+		return out[:n], nil
+	}
+	e := &rle.Encoding{BitWidth: int(width)}
+	bytesOf := int(width+7) / 8
+	for at := 0; at < n; {
+		u, k := binary.Uvarint(src)
+		if k <= 0 || k >= len(src) {
+			return nil, fmt.Errorf("a page has %d values where %d are due", at, n)
+		}
+		count := u >> 1
+		switch {
+		case u&1 == 0:
+			src = src[k:]
+			if len(src) < bytesOf {
+				return nil, fmt.Errorf("a page has %d values where %d are due", at, n)
+			}
+			var word [4]byte
+			copy(word[:], src[:bytesOf])
+			x := int32(binary.LittleEndian.Uint32(word[:]))
+			src = src[bytesOf:]
+			run := out[at : at+int(min(count, uint64(n-at)))]
+			for i := range run {
+				run[i] = x
+			}
+			at += len(run)
+		case count >= 8 && count <= uint64(len(src)-k)/uint64(width):
+			end := k + int(count)*int(width)
+			most := int(count) * 8
+			if at+most > len(out) { // writers may fill the last run far beyond the page's values
+				bigger := leased[int32](&f.mem, at+most)
+				copy(bigger, out[:at])
+				out = bigger
+			}
+			if _, err := e.DecodeInt32(out[at:at:at+most], src[:end]); err != nil {
+				return nil, err
+			}
+			src = src[end:]
+			at = min(at+most, n)
+		default:
+			src = src[k:]
+			have := min(count*8, uint64(len(src))*8/uint64(width), uint64(n-at))
+			if have == 0 {
+				return nil, fmt.Errorf("a page has %d values where %d are due", at, n)
+			}
+			bit := uint(0)
+			for i := range int(have) {
+				var word [8]byte
+				copy(word[:], src[bit>>3:])
+				out[at+i] = int32(binary.LittleEndian.Uint64(word[:]) >> (bit & 7) & (1<<width - 1))
+				bit += width
+			}
+			at += int(have)
+			src = src[min(int(min(count, uint64(len(src))))*int(width), len(src)):]
+		}
+	}
+	return out[:n], nil
+}
+
+// plain reads values that lie one after the other.
+func (f *flatPages) plain(v *vec, buf *pageBuffer, page []byte, present int) error {
+	var data parquetValues
+	switch f.node.elem.Type.V {
+	case format.Boolean:
+		data = encoding.BooleanValues(page)
+	case format.Int32:
+		data = encoding.Int32ValuesFromBytes(page[:len(page)&^3])
+	case format.Int64:
+		data = encoding.Int64ValuesFromBytes(page[:len(page)&^7])
+	case format.Int96:
+		data = encoding.Int96ValuesFromBytes(page[:len(page)/12*12])
+	case format.Float:
+		data = encoding.FloatValuesFromBytes(page[:len(page)&^3])
+	case format.Double:
+		data = encoding.DoubleValuesFromBytes(page[:len(page)&^7])
+	case format.FixedLenByteArray:
+		size := int(f.node.elem.TypeLength.V)
+		if size <= 0 {
+			return fmt.Errorf("the values are %d bytes long", size)
+		}
+		data = encoding.FixedLenByteArrayValues(page[:len(page)/size*size], size)
+	case format.ByteArray:
+		offs := buf.offsets(present + 1)
+		at := uint64(4)
+		offs[0] = 4
+		for j := range present {
+			if at > uint64(len(page)) {
+				return fmt.Errorf("a page has %d values where %d are due", j, present)
+			}
+			at += 4 + uint64(binary.LittleEndian.Uint32(page[at-4:]))
+			offs[j+1] = uint32(at)
+		}
+		if present > 0 && at-4 > uint64(len(page)) {
+			return fmt.Errorf("a value lies beyond the end of its page")
+		}
+		v.data, v.offs, v.gap = page, offs, 4
+		return v.narrowDecimals(buf, f.node, present)
+	default:
+		return errOtherPage
+	}
+	return fillVec(v, buf, &data, f.node, present)
+}
