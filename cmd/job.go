@@ -33,6 +33,7 @@ type opened struct {
 	job    *replay.Job
 	total  int64 // rows to read, 0 when that is not known
 	sinks  []replay.Sink
+	topics *kafka.Sink // nil when no output goes to Kafka
 	closes []func() error
 }
 
@@ -68,13 +69,18 @@ func (o *replayOptions) newRun(checked *pipeline.Checked) *opened {
 
 // notYet refuses what a pipeline file may say but this version does not do, so that nothing is ignored in silence.
 func (o *replayOptions) notYet(p *pipeline.Pipeline) error {
-	if p.Kafka.Delivery == "exactly-once" {
-		return schema.WithHint(errors.New("kafka: delivery: exactly-once is not run yet"), "write `delivery: at-least-once`, or leave it out")
+	if exactlyOnce(p) && o.checkpoint == "" && o.to == "" {
+		return schema.WithHint(errors.New("kafka: delivery: exactly-once needs checkpoints"), "add --checkpoint PLACE --resume, or write `delivery: at-least-once`")
 	}
-	if len(p.Kafka.Brokers) > 0 && p.Kafka.Group != "lockstep-"+p.Name {
-		return schema.WithHint(fmt.Errorf("kafka: group: %s is not used yet", p.Kafka.Group), "leave it out; positions are kept in the output's manifest")
+	if len(p.Kafka.Brokers) > 0 && p.Kafka.Group != "lockstep-"+p.Name && !exactlyOnce(p) {
+		return schema.WithHint(fmt.Errorf("kafka: group: %s is used with delivery: exactly-once alone", p.Kafka.Group), "leave it out; positions are kept in the output's manifest and in checkpoints")
 	}
 	return nil
+}
+
+// exactlyOnce reports whether the pipeline's topics get each row once.
+func exactlyOnce(p *pipeline.Pipeline) bool {
+	return p.Kafka.Delivery == "exactly-once" && slices.ContainsFunc(p.Outputs, func(o pipeline.Output) bool { return o.Kafka != nil })
 }
 
 // fill opens inputs and outputs; what it opened before an error is in run all the same.
@@ -86,6 +92,10 @@ func (o *replayOptions) fill(ctx context.Context, run *opened, checked *pipeline
 		run.job.Mode = replay.Stream
 	}
 	if run.job.Decisions, err = o.readDecisions(ctx); err != nil {
+		return err
+	}
+	// The topics come first: they know which epochs happened.
+	if err := o.openTopics(ctx, run, checked.Pipeline); err != nil {
 		return err
 	}
 	if err := o.takeCheckpoints(ctx, run); err != nil {
@@ -124,7 +134,7 @@ func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened) error 
 		return err
 	}
 	run.job.CheckpointEvery, run.job.CheckpointRows = o.checkpointEvery, o.checkpointRows
-	run.job.Checkpoints, err = replay.TakeCheckpoints(ctx, vault, o.resume, o.keep)
+	run.job.Checkpoints, err = replay.TakeCheckpoints(ctx, vault, o.resume, o.keep, run.happened)
 	if err != nil {
 		return err
 	}
@@ -136,6 +146,19 @@ func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened) error 
 		fmt.Fprintln(o.world.stderr, "lockstep:", text)
 	}
 	return nil
+}
+
+// happened reports whether the topics have a checkpoint's epoch.
+func (o *opened) happened(cp *replay.Checkpoint) bool {
+	if o.topics == nil || !o.topics.Decides() {
+		return true
+	}
+	for _, sealed := range cp.Sealed {
+		if !o.topics.Committed(sealed) {
+			return false
+		}
+	}
+	return true
 }
 
 // last is the checkpoint that the run goes on from; nil: it starts at the beginning.
@@ -449,7 +472,6 @@ func (o *replayOptions) lakeSink(ctx context.Context, run *opened, place string)
 
 // openOwnPlaces sends every output to the places that the pipeline file names for it.
 func (o *replayOptions) openOwnPlaces(ctx context.Context, run *opened, checked *pipeline.Checked, outputs []pipeline.Output, where func(int) *replay.Output) error {
-	topics := map[string]kafka.Output{}
 	for i, p := range outputs {
 		out := where(i)
 		if p.Lake == "" && p.Kafka == nil {
@@ -467,36 +489,58 @@ func (o *replayOptions) openOwnPlaces(ctx context.Context, run *opened, checked 
 			out.Targets = append(out.Targets, replay.Target{Sink: sink, Name: "rows"})
 		}
 		if p.Kafka != nil {
-			f := kafka.Format{Name: p.Kafka.Format, Subject: p.Kafka.Subject, Record: p.Name}
-			if p.Kafka.Registry {
-				reg, err := openRegistry(checked.Pipeline)
-				if err != nil {
-					return err
-				}
-				f.Registry = reg
-			}
-			topics[p.Name] = kafka.Output{Topic: p.Kafka.Topic, Key: p.Kafka.Key, NewEncoder: kafka.NewEncoder(f)}
+			out.Targets = append(out.Targets, replay.Target{Sink: run.topics, Name: p.Name})
 		}
 		run.job.Outputs = append(run.job.Outputs, *out)
+	}
+	if run.topics != nil {
+		run.sinks = append(run.sinks, run.topics)
+	}
+	return nil
+}
+
+// openTopics opens the topics of the outputs' own places.
+func (o *replayOptions) openTopics(ctx context.Context, run *opened, p *pipeline.Pipeline) error {
+	topics := map[string]kafka.Output{}
+	for _, out := range p.Outputs {
+		if out.Kafka == nil || o.to != "" {
+			continue
+		}
+		f := kafka.Format{Name: out.Kafka.Format, Subject: out.Kafka.Subject, Record: out.Name}
+		if out.Kafka.Registry {
+			reg, err := openRegistry(p)
+			if err != nil {
+				return err
+			}
+			f.Registry = reg
+		}
+		topics[out.Name] = kafka.Output{Topic: out.Kafka.Topic, Key: out.Kafka.Key, NewEncoder: kafka.NewEncoder(f)}
 	}
 	if len(topics) == 0 {
 		return nil
 	}
-	client, err := clientOptions(o.world, checked.Pipeline)
+	client, err := clientOptions(o.world, p)
 	if err != nil {
 		return err
 	}
-	sink, err := kafka.NewSink(ctx, kafka.SinkOptions{Client: client, Outputs: topics, CreateTopics: true, Now: o.world.now})
-	if err != nil {
-		return err
-	}
-	run.addSink(sink)
-	for i, out := range outputs {
-		if out.Kafka != nil {
-			run.job.Outputs[i].Targets = append(run.job.Outputs[i].Targets, replay.Target{Sink: sink, Name: out.Name})
+	opts := kafka.SinkOptions{Client: client, Outputs: topics, CreateTopics: true, Now: o.world.now}
+	if exactlyOnce(p) {
+		// A transaction must outlast its epoch; brokers allow a quarter of an hour unless told otherwise.
+		opts.Transaction = &kafka.Transaction{
+			ID: p.Kafka.Group, Group: p.Kafka.Group, Topics: map[string]string{},
+			Timeout: min(15*time.Minute, max(time.Minute, 6*o.checkpointEvery)),
+		}
+		for _, s := range p.Streams {
+			if o.from == "kafka" && s.Kafka != nil {
+				opts.Transaction.Topics[s.Name] = s.Kafka.Topic
+			}
 		}
 	}
-	return nil
+	run.topics, err = kafka.NewSink(ctx, opts)
+	if err == nil {
+		run.closes = append(run.closes, run.topics.Close)
+	}
+	return err
 }
 
 func (o *opened) addSink(s replay.Sink) {

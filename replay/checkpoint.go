@@ -196,8 +196,9 @@ func (c *Checkpoint) Files() []state.Saved {
 	return out
 }
 
-// TakeCheckpoints takes a place for a run that keeps the newest keep checkpoints in it. Without resume the place must hold none.
-func TakeCheckpoints(ctx context.Context, v Vault, resume bool, keep int) (*Checkpoints, error) {
+// TakeCheckpoints takes a place for a run that keeps the newest keep checkpoints in it. Without resume the place must
+// hold none. A checkpoint for which happened, when not nil, is false was written but never published: it is removed.
+func TakeCheckpoints(ctx context.Context, v Vault, resume bool, keep int, happened func(*Checkpoint) bool) (*Checkpoints, error) {
 	c := &Checkpoints{vault: v, keep: max(keep, 1), live: map[int64][]string{}}
 	for {
 		epochs, err := Epochs(ctx, v)
@@ -209,16 +210,33 @@ func TakeCheckpoints(ctx context.Context, v Vault, resume bool, keep int) (*Chec
 		}
 		c.last, c.epoch = nil, 0
 		clear(c.live)
+		lost := map[int64]bool{}
+		var gone []int64
 		for _, e := range epochs {
 			cp, err := readCheckpoint(ctx, v, e)
 			if err != nil {
 				return nil, err
 			}
 			c.epoch = e
+			if happened != nil && !cp.Begun && !happened(cp) {
+				lost[cp.SealedEpoch] = true
+				gone = append(gone, e)
+				continue
+			}
 			c.live[e] = fileNames(cp)
 			c.last = cp
 			if cp.Begun {
 				c.last = nil
+			}
+		}
+		if len(lost) > 1 {
+			// An epoch begins only when the one before was published.
+			return nil, schema.WithHint(fmt.Errorf("checkpoint %s: the output has none of the epochs %v", v, slices.Sorted(maps.Keys(lost))),
+				"the group's offsets have expired, or the topics are others: start anew at another place, with empty topics")
+		}
+		for _, e := range gone {
+			if err := v.Remove(ctx, checkpointName(e)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("checkpoint %s: %w", v, err)
 			}
 		}
 		// The claim is the next checkpoint: it says what the last one says, and whoever held the place finds the

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -305,7 +306,16 @@ func (g *graph) sinks() []namedSink {
 		}
 	}
 	add("sides", g.job.Sides)
+	// Who decides comes first.
+	slices.SortStableFunc(out, func(a, b namedSink) int { return cmp.Compare(undecisive(a.sink), undecisive(b.sink)) })
 	return out
+}
+
+func undecisive(s Sink) int {
+	if d, ok := s.(Decider); ok && d.Decides() {
+		return 0
+	}
+	return 1
 }
 
 // seal makes what the sinks cut durable.

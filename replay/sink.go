@@ -36,6 +36,13 @@ type Writer interface {
 	Write(ctx context.Context, rec arrow.Record, times []int64) error
 }
 
+// Decider is a sink whose Publish, when Decides says so, is what makes an epoch happen: it is published first, and
+// a checkpoint that it did not publish never happened. Committed tells by what Seal gave.
+type Decider interface {
+	Decides() bool
+	Committed(sealed []byte) bool
+}
+
 // Describer is a sink that keeps, with each epoch, where the run's inputs stood. SetInputs is called before Seal.
 type Describer interface {
 	SetInputs(inputs json.RawMessage)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +53,9 @@ type SinkOptions struct {
 	Compression string
 	// Buffered bounds the bytes that wait for the brokers; 0 is 64 MiB. Write waits when it is reached.
 	Buffered int
+	// Transaction, when not nil, makes every epoch one transaction; without, rows are visible as they are
+	// written, and those since the last checkpoint come again after a crash.
+	Transaction *Transaction
 	// Now, when not nil, lets the sink warn of rows that are older than their topic's retention: Kafka judges
 	// a record's age by its timestamp, which is the event time, and deletes such rows soon.
 	Now func() time.Time
@@ -70,6 +74,9 @@ type Sink struct {
 	open    [2]atomic.Int64
 	current atomic.Uint32 // which of both is being written
 	drained chan struct{}
+
+	mu  sync.Mutex
+	txn *transaction // nil without transactions
 	// waiting counts the bytes that the brokers do not have yet; room says that some of them left.
 	waiting atomic.Int64
 	room    chan struct{}
@@ -95,15 +102,21 @@ func NewSink(ctx context.Context, opts SinkOptions) (*Sink, error) {
 	}
 	s := &Sink{opts: opts, topics: map[string]*topicConf{}, room: make(chan struct{}, 1), drained: make(chan struct{}, 1)}
 	s.opts.Buffered = orDefault(opts.Buffered, 64<<20)
-	cl, w, err := connect(ctx, opts.Client,
+	more := []kgo.Opt{kgo.AllowIdempotentProduceCancellation()}
+	if t := opts.Transaction; t != nil {
+		open := make(chan struct{})
+		close(open)
+		s.txn = &transaction{Transaction: *t, gate: open}
+		more = []kgo.Opt{kgo.TransactionalID(t.ID), kgo.TransactionTimeout(t.Timeout)}
+	}
+	cl, w, err := connect(ctx, opts.Client, append(more,
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchCompression(codec, kgo.NoCompression()),
 		kgo.ProducerBatchMaxBytesFn(s.batchLimit),
 		kgo.ProducerLinger(5*time.Millisecond),
 		kgo.MaxBufferedRecords(math.MaxInt), // Write has a bound of its own
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
-		kgo.AllowIdempotentProduceCancellation(),
-	)
+	)...)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +125,12 @@ func NewSink(ctx context.Context, opts SinkOptions) (*Sink, error) {
 		if err := s.ensure(ctx, opts.Outputs[name]); err != nil {
 			cl.Close()
 			return nil, advise(fmt.Errorf("kafka: output %s: %w", name, err))
+		}
+	}
+	if s.txn != nil {
+		if err := s.beginFencing(ctx); err != nil {
+			cl.Close()
+			return nil, advise(err)
 		}
 	}
 	return s, nil
@@ -247,10 +266,15 @@ func (s *Sink) Open(ctx context.Context, output string, fields []schema.Field) (
 }
 
 // Cut ends an epoch.
-func (s *Sink) Cut() { s.current.Store(1 - s.current.Load()) }
+func (s *Sink) Cut() {
+	s.current.Store(1 - s.current.Load())
+	if s.txn != nil {
+		s.cutTxn()
+	}
+}
 
 // Seal waits until the brokers have every row written before Cut.
-func (s *Sink) Seal(ctx context.Context, _ int64) ([]byte, error) {
+func (s *Sink) Seal(ctx context.Context, epoch int64) ([]byte, error) {
 	for s.open[1-s.current.Load()].Load() > 0 {
 		select {
 		case <-s.drained:
@@ -258,14 +282,25 @@ func (s *Sink) Seal(ctx context.Context, _ int64) ([]byte, error) {
 			return nil, errors.Join(s.failure(), fmt.Errorf("kafka: flush: %w", context.Cause(ctx)))
 		}
 	}
-	return nil, s.failure()
+	if err := s.failure(); err != nil || s.txn == nil {
+		return nil, err
+	}
+	return s.sealTxn(ctx, epoch)
 }
 
-// Publish has nothing to do: sealed rows are visible.
-func (s *Sink) Publish(context.Context, int64, []byte) error { return nil }
+// Publish commits the epoch's transaction. Without transactions, sealed rows are visible already.
+func (s *Sink) Publish(ctx context.Context, epoch int64, sealed []byte) error {
+	if s.txn == nil {
+		return nil
+	}
+	return s.publishTxn(ctx, epoch, sealed)
+}
 
 // Close drops what the brokers do not have yet.
 func (s *Sink) Close() error {
+	if s.txn != nil {
+		s.abort()
+	}
 	s.cl.Close()
 	return nil
 }
@@ -316,6 +351,9 @@ func (w *writer) Write(ctx context.Context, rec arrow.Record, times []int64) err
 		if err := w.key.Reset(rec); err != nil {
 			return fmt.Errorf("kafka: output %s: key: %w", w.output, err)
 		}
+	}
+	if err := w.sink.enter(ctx); err != nil {
+		return err
 	}
 	w.sink.warnOld(w.topic, times)
 	for row := 0; row < rows; {

@@ -36,6 +36,8 @@ func sinkConformance(t *testing.T, start func(testing.TB) *cluster) {
 	run("old rows", testSinkOld)
 	run("close drops what was not sealed", testSinkClose)
 	run("a writer's context ends before the seal", testSinkContext)
+	run("transactions", testTransactions)
+	run("transactions of rows from the lake", testTransactionsFromLake)
 }
 
 // The goroutines that write may be done, and their context with them, when the rows are sealed.

@@ -157,7 +157,7 @@ var kafkaFields = []field{
 	{name: "group", kind: kindText, fallback: "(lockstep- and the pipeline's name)", since: since1, example: "group: take-rate",
 		doc: "The consumer group under which `exactly-once` commits positions; checked but not used yet."},
 	{name: "delivery", kind: kindChoice, choices: []string{"exactly-once", "at-least-once"}, fallback: "at-least-once", since: since1, example: "delivery: at-least-once",
-		doc: "How Kafka outputs are written: `at-least-once` never loses a row, but a run that is started again repeats what it had written; `exactly-once` commits each epoch in a transaction, and is checked but not run yet."},
+		doc: "How Kafka outputs are written: `at-least-once` never loses a row, but a run that is started again repeats what it had written; `exactly-once` commits each epoch in a transaction and needs `replay --checkpoint`."},
 	{name: "tls", kind: kindSection, orTrue: true, since: since1, fields: tlsFields, example: "tls: {ca: /etc/kafka/ca.pem}",
 		doc: "Encrypts connections. `true` trusts the system's authorities."},
 	{name: "sasl", kind: kindSection, since: since1, fields: saslFields, example: "sasl: {mechanism: SCRAM-SHA-512, user: lockstep, password_file: /run/secrets/kafka}",
