@@ -155,7 +155,7 @@ var kafkaFields = []field{
 		doc: "Addresses to start from, host:port."},
 	{name: "client_id", kind: kindText, fallback: "lockstep", since: since1, example: "client_id: take-rate", doc: "What brokers see in their logs and quotas."},
 	{name: "group", kind: kindText, fallback: "(lockstep- and the pipeline's name)", since: since1, example: "group: take-rate",
-		doc: "The consumer group under which `exactly-once` commits positions; checked but not used yet."},
+		doc: "The consumer group, and transactional id, under which `exactly-once` commits positions."},
 	{name: "delivery", kind: kindChoice, choices: []string{"exactly-once", "at-least-once"}, fallback: "at-least-once", since: since1, example: "delivery: at-least-once",
 		doc: "How Kafka outputs are written: `at-least-once` never loses a row, but a run that is started again repeats what it had written; `exactly-once` commits each epoch in a transaction and needs `replay --checkpoint`."},
 	{name: "tls", kind: kindSection, orTrue: true, since: since1, fields: tlsFields, example: "tls: {ca: /etc/kafka/ca.pem}",
