@@ -66,7 +66,7 @@ func newGraph(job *Job) *graph {
 func (g *graph) assemble(ctx context.Context) error {
 	job := g.job
 	g.collect(job.Plan.Root)
-	g.epochs.init(len(g.order))
+	g.epochs = newEpochs(job, len(g.order))
 	g.stats = newStats(len(g.order))
 	gate := newGate(len(g.order), job.Align)
 	for i, name := range g.order {

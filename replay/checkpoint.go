@@ -123,7 +123,8 @@ func (c *Checkpoint) encode() ([]byte, error) {
 	return json.Marshal(envelope{Sum: state.Save("", 0, body).Sum, Checkpoint: body})
 }
 
-func readCheckpoint(ctx context.Context, v Vault, epoch int64) (*Checkpoint, error) {
+// ReadCheckpoint reads one checkpoint of a place and verifies it.
+func ReadCheckpoint(ctx context.Context, v Vault, epoch int64) (*Checkpoint, error) {
 	name := checkpointName(epoch)
 	data, err := v.Get(ctx, name)
 	if err != nil {
@@ -175,11 +176,6 @@ func Epochs(ctx context.Context, v Vault) ([]int64, error) {
 	return out, nil
 }
 
-// ReadCheckpoint reads one checkpoint of a place and verifies it.
-func ReadCheckpoint(ctx context.Context, v Vault, epoch int64) (*Checkpoint, error) {
-	return readCheckpoint(ctx, v, epoch)
-}
-
 // Files are the segments and marks that a checkpoint needs.
 func (c *Checkpoint) Files() []state.Saved {
 	var out []state.Saved
@@ -213,7 +209,7 @@ func TakeCheckpoints(ctx context.Context, v Vault, resume bool, keep int, happen
 		lost := map[int64]bool{}
 		var gone []int64
 		for _, e := range epochs {
-			cp, err := readCheckpoint(ctx, v, e)
+			cp, err := ReadCheckpoint(ctx, v, e)
 			if err != nil {
 				return nil, err
 			}
@@ -235,8 +231,8 @@ func TakeCheckpoints(ctx context.Context, v Vault, resume bool, keep int, happen
 				"the group's offsets have expired, or the topics are others: start anew at another place, with empty topics")
 		}
 		for _, e := range gone {
-			if err := v.Remove(ctx, checkpointName(e)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return nil, fmt.Errorf("checkpoint %s: %w", v, err)
+			if err := c.remove(ctx, checkpointName(e)); err != nil {
+				return nil, err
 			}
 		}
 		// The claim is the next checkpoint: it says what the last one says, and whoever held the place finds the
@@ -292,34 +288,27 @@ func (c *Checkpoints) commit(ctx context.Context, cp *Checkpoint) error {
 	return nil
 }
 
+// remove removes a file that may be gone already.
+func (c *Checkpoints) remove(ctx context.Context, name string) error {
+	if err := c.vault.Remove(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("checkpoint %s: %w", c.vault, err)
+	}
+	return nil
+}
+
 // collect removes checkpoints beyond those kept, and the files that none of the rest needs.
 func (c *Checkpoints) collect(ctx context.Context) error {
 	epochs := slices.Sorted(maps.Keys(c.live))
 	var gone []string
 	for len(epochs) > c.keep+1 { // the claim or the one being published does not count
 		gone = append(gone, c.live[epochs[0]]...)
-		if err := c.vault.Remove(ctx, checkpointName(epochs[0])); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("checkpoint %s: %w", c.vault, err)
+		if err := c.remove(ctx, checkpointName(epochs[0])); err != nil {
+			return err
 		}
 		delete(c.live, epochs[0])
 		epochs = epochs[1:]
 	}
-	needed := map[string]bool{}
-	for _, files := range c.live {
-		for _, f := range files {
-			needed[f] = true
-		}
-	}
-	for _, f := range gone {
-		if needed[f] {
-			continue
-		}
-		needed[f] = true // once
-		if err := c.vault.Remove(ctx, f); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("checkpoint %s: %w", c.vault, err)
-		}
-	}
-	return nil
+	return c.drop(ctx, gone)
 }
 
 // sweep removes the segments that no checkpoint names: a crash left them.
@@ -328,17 +317,24 @@ func (c *Checkpoints) sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", c.vault, err)
 	}
-	needed := map[string]bool{}
+	return c.drop(ctx, names)
+}
+
+// drop removes those of the files that no checkpoint needs.
+func (c *Checkpoints) drop(ctx context.Context, names []string) error {
+	done := map[string]bool{}
 	for _, files := range c.live {
 		for _, f := range files {
-			needed[f] = true
+			done[f] = true
 		}
 	}
 	for _, n := range names {
-		if !needed[n] {
-			if err := c.vault.Remove(ctx, n); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("checkpoint %s: %w", c.vault, err)
-			}
+		if done[n] {
+			continue
+		}
+		done[n] = true
+		if err := c.remove(ctx, n); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -24,25 +24,28 @@ import (
 
 // epochs leads a run from one epoch to the next.
 type epochs struct {
-	paused chan int      // readers that stand at the barrier
-	ended  chan int      // readers that are at the end of their input
-	finish chan struct{} // closed when all are
-	read   chan struct{} // told of blocks where epochs end by rows
-
-	mu       sync.Mutex
-	captures map[*task]capture
-	arrived  chan struct{} // a task has the barrier
+	paused   chan struct{} // a reader stands at the barrier
+	ended    chan struct{} // a reader is at the end of its input
+	finish   chan struct{} // closed when all are
+	read     chan struct{} // a block was read; nil unless epochs end by rows
+	captures chan capture  // a task has the barrier from all sides
 }
 
 // capture is what a task keeps at the end of an epoch.
 type capture struct {
+	task   *task
 	stores []*state.Snapshot
 	clocks []int64
 }
 
-func (e *epochs) init(streams int) {
-	e.paused, e.ended, e.finish = make(chan int), make(chan int, streams), make(chan struct{})
-	e.captures, e.arrived, e.read = map[*task]capture{}, make(chan struct{}, 1), make(chan struct{}, 1)
+func newEpochs(job *Job, streams int) epochs {
+	e := epochs{
+		paused: make(chan struct{}), ended: make(chan struct{}, streams), finish: make(chan struct{}), captures: make(chan capture),
+	}
+	if job.CheckpointRows > 0 {
+		e.read = make(chan struct{}, 1)
+	}
+	return e
 }
 
 // hold stops a reader between two blocks.
@@ -87,19 +90,16 @@ func (h *hold) wanted() (int64, <-chan struct{}) {
 }
 
 // capture is called by a task at a barrier.
-func (g *graph) capture(t *task, epoch int64) {
-	c := capture{clocks: t.op.clocks()}
-	if g.job.Checkpoints != nil {
-		for i, s := range t.op.stores() {
-			c.stores = append(c.stores, s.Snapshot(fmt.Sprintf("%012d/%s", epoch, g.storeName(t, i))))
-		}
+func (g *graph) capture(ctx context.Context, t *task, epoch int64) error {
+	c := capture{task: t, clocks: t.op.clocks()}
+	for i, s := range t.op.stores() {
+		c.stores = append(c.stores, s.Snapshot(fmt.Sprintf("%012d/%s", epoch, g.storeName(t, i))))
 	}
-	g.mu.Lock()
-	g.captures[t] = c
-	g.mu.Unlock()
 	select {
-	case g.arrived <- struct{}{}:
-	default:
+	case g.captures <- c:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
@@ -189,28 +189,16 @@ func (g *graph) cut(ctx context.Context) (*Checkpoint, [][]capture, error) {
 	epoch := g.job.Checkpoints.epoch + 1
 	resume := make(chan struct{})
 	defer close(resume)
-	g.mu.Lock()
-	clear(g.captures)
-	g.mu.Unlock()
 	for _, r := range g.readers {
 		r.hold.ask(epoch, resume)
 	}
-	for range g.readers {
+	captures := map[*task]capture{}
+	for paused := 0; paused < len(g.readers) || len(captures) < len(g.tasks); {
 		select {
 		case <-g.paused:
-		case <-ctx.Done():
-			return nil, nil, context.Cause(ctx)
-		}
-	}
-	for {
-		g.mu.Lock()
-		n := len(g.captures)
-		g.mu.Unlock()
-		if n == len(g.tasks) {
-			break
-		}
-		select {
-		case <-g.arrived:
+			paused++
+		case c := <-g.captures:
+			captures[c.task] = c
 		case <-ctx.Done():
 			return nil, nil, context.Cause(ctx)
 		}
@@ -224,8 +212,8 @@ func (g *graph) cut(ctx context.Context) (*Checkpoint, [][]capture, error) {
 		}
 		var clocks [][]int64
 		for _, t := range st.tasks {
-			work[i] = append(work[i], g.captures[t])
-			clocks = append(clocks, g.captures[t].clocks)
+			work[i] = append(work[i], captures[t])
+			clocks = append(clocks, captures[t].clocks)
 		}
 		op.Clocks = leastClocks(clocks)
 		cp.Operators = append(cp.Operators, op)
@@ -351,30 +339,28 @@ func (g *graph) publish(ctx context.Context, cp *Checkpoint) error {
 func (c *Checkpoint) inputs() Inputs {
 	in := Inputs{Mode: c.Mode, Positions: map[string]map[string]int64{}, Decisions: []Decision{}}
 	for name, s := range c.Streams {
-		lanes := map[string]int64{}
-		for _, l := range s.Lanes {
-			lanes[l.Name] = l.Next
-		}
-		in.Positions[name] = lanes
+		in.Positions[name] = s.positions()
 		in.Decisions = append(in.Decisions, s.Decisions...)
 	}
 	return in
 }
 
-// resume takes up a checkpoint that fits.
-func (g *graph) resume(ctx context.Context, cp *Checkpoint) error {
+// positions is where each lane goes on.
+func (s *SavedStream) positions() map[string]int64 {
+	out := map[string]int64{}
+	for _, l := range s.Lanes {
+		out[l.Name] = l.Next
+	}
+	return out
+}
+
+// restore takes up a checkpoint's figures and clocks.
+func (g *graph) restore(cp *Checkpoint) {
 	g.stats.first.Store(cp.First)
 	g.stats.last.Store(cp.Last)
 	g.stats.peak.Store(cp.Peak)
 	for _, name := range g.order {
 		saved := cp.Streams[name]
-		positions := map[string]int64{}
-		for _, l := range saved.Lanes {
-			positions[l.Name] = l.Next
-		}
-		if err := g.streams[name].in.Source.Seek(positions); err != nil {
-			return fmt.Errorf("stream %s: %w", name, err)
-		}
 		g.readers[name].clock.restore(&saved)
 		g.streams[name].count.restore(saved.Counts)
 		g.stats.in.Add(saved.Counts["rows"])
@@ -382,6 +368,17 @@ func (g *graph) resume(ctx context.Context, cp *Checkpoint) error {
 	}
 	for i, o := range g.job.Outputs {
 		g.counts[i].Store(cp.Outputs[o.Name])
+	}
+}
+
+// resume goes on from a checkpoint that fits.
+func (g *graph) resume(ctx context.Context, cp *Checkpoint) error {
+	g.restore(cp)
+	for _, name := range g.order {
+		saved := cp.Streams[name]
+		if err := g.streams[name].in.Source.Seek(saved.positions()); err != nil {
+			return fmt.Errorf("stream %s: %w", name, err)
+		}
 	}
 	segments, marks, err := g.load(ctx, cp)
 	if err != nil {

@@ -39,11 +39,11 @@ type reader struct {
 	lanes  []Lane
 	stop   <-chan struct{}
 	hold   *hold
-	paused chan<- int
-	ended  chan<- int
+	paused chan<- struct{}
+	ended  chan<- struct{}
 	finish <-chan struct{}
-	read   chan<- struct{}
-	sent   int64 // the watermark that everyone was told
+	read   chan<- struct{} // nil unless epochs end by rows
+	sent   int64           // the watermark that everyone was told
 }
 
 // ErrInterrupted says that a batch was stopped before its end: a part of it would be a wrong answer.
@@ -78,6 +78,7 @@ func (r *reader) run(ctx context.Context) error {
 		if err := r.advance(ctx); err != nil {
 			return err
 		}
+		r.gate.at(r.place, r.sent)
 		err := r.gate.wait(reading, r.place)
 		var blk Block
 		if err == nil {
@@ -137,7 +138,6 @@ func (r *reader) advance(ctx context.Context) error {
 			}
 		}
 	}
-	r.gate.at(r.place, r.sent)
 	r.stats.watermark(r.place, r.sent)
 	return nil
 }
@@ -154,7 +154,7 @@ func (r *reader) pause(ctx context.Context) error {
 		}
 	}
 	select {
-	case r.paused <- r.place:
+	case r.paused <- struct{}{}:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -168,17 +168,11 @@ func (r *reader) pause(ctx context.Context) error {
 
 // atEnd waits at the end of the input until every stream is there: epochs may still end meanwhile.
 func (r *reader) atEnd(ctx context.Context) error {
-	if w := r.clock.w; w > r.sent {
-		r.sent = w
-		for _, o := range r.out {
-			if err := o.advance(ctx, w); err != nil {
-				return err
-			}
-		}
+	if err := r.advance(ctx); err != nil {
+		return err
 	}
-	r.stats.watermark(r.place, r.sent)
 	select {
-	case r.ended <- r.place:
+	case r.ended <- struct{}{}:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

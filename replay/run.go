@@ -34,7 +34,8 @@ func Run(ctx context.Context, job *Job) (*Summary, error) {
 			return nil, err
 		}
 		if last.Done {
-			return g.summaryOf(last), nil
+			g.restore(last)
+			return g.summary(0), nil
 		}
 		if err := g.resume(ctx, last); err != nil {
 			return nil, err
@@ -119,22 +120,6 @@ func (g *graph) last(ctx context.Context) error {
 		return err
 	}
 	return g.publish(ctx, cp)
-}
-
-// summaryOf is the summary of a run that had come to its end before.
-func (g *graph) summaryOf(cp *Checkpoint) *Summary {
-	g.stats.first.Store(cp.First)
-	g.stats.last.Store(cp.Last)
-	g.stats.peak.Store(cp.Peak)
-	for _, name := range g.order {
-		s := cp.Streams[name]
-		g.streams[name].count.restore(s.Counts)
-		g.readers[name].clock.restore(&s)
-	}
-	for i, o := range g.job.Outputs {
-		g.counts[i].Store(cp.Outputs[o.Name])
-	}
-	return g.summary(0)
 }
 
 func (g *graph) summary(took time.Duration) *Summary {

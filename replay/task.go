@@ -86,7 +86,7 @@ type task struct {
 	bytes   int64
 	rows    int64
 	// captured takes what the task holds at a barrier.
-	captured func(*task, int64)
+	captured func(context.Context, *task, int64) error
 }
 
 // addSender makes room for one more sender on a port and returns its number.
@@ -186,7 +186,9 @@ func (t *task) capture(ctx context.Context, epoch int64, sent *int64) error {
 		}
 	}
 	t.account()
-	t.captured(t, epoch)
+	if err := t.captured(ctx, t, epoch); err != nil {
+		return err
+	}
 	return t.each(func(o outlet) error { return o.barrier(ctx, epoch) })
 }
 
