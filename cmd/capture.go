@@ -118,14 +118,8 @@ func (in *captureInputs) from(sink *lake.Sink, resume bool) error {
 
 func (o *captureOptions) openStream(ctx context.Context, checked *pipeline.Checked, s *pipeline.Stream, sink *lake.Sink, at map[string]int64) (*capture, error) {
 	rel := checked.Catalog.Streams[s.Name]
-	opts, err := topicOptions(ctx, o.world, checked, s, rel)
+	opts, err := topicOptions(ctx, o.world, checked, s, rel, o.since, o.until)
 	if err != nil {
-		return nil, err
-	}
-	if opts.Since, err = brokerBound("--since", o.since); err != nil {
-		return nil, err
-	}
-	if opts.Until, err = brokerBound("--until", o.until); err != nil {
 		return nil, err
 	}
 	fields, err := kafka.CaptureFields(rel.Fields)

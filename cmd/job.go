@@ -287,21 +287,15 @@ func (o *replayOptions) lakeSource(ctx context.Context, s *pipeline.Stream, rel 
 }
 
 func (o *replayOptions) kafkaSource(ctx context.Context, checked *pipeline.Checked, s *pipeline.Stream, rel sql.Relation) (*kafka.Source, error) {
-	opts, err := topicOptions(ctx, o.world, checked, s, rel)
+	opts, err := topicOptions(ctx, o.world, checked, s, rel, o.since, o.until)
 	if err != nil {
-		return nil, err
-	}
-	if opts.Since, err = brokerBound("--since", o.since); err != nil {
-		return nil, err
-	}
-	if opts.Until, err = brokerBound("--until", o.until); err != nil {
 		return nil, err
 	}
 	return kafka.NewSource(ctx, *opts)
 }
 
-// topicOptions are how a stream's topic is read, without bounds.
-func topicOptions(ctx context.Context, w *world, checked *pipeline.Checked, s *pipeline.Stream, rel sql.Relation) (*kafka.SourceOptions, error) {
+// topicOptions are how a stream's topic is read, between the bounds that flags give.
+func topicOptions(ctx context.Context, w *world, checked *pipeline.Checked, s *pipeline.Stream, rel sql.Relation, since, until string) (*kafka.SourceOptions, error) {
 	p := checked.Pipeline
 	if s.Kafka == nil {
 		return nil, schema.WithHint(errors.New("it has no topic"), "give it `kafka: {topic: ..}`, or run --from lake")
@@ -318,7 +312,13 @@ func topicOptions(ctx context.Context, w *world, checked *pipeline.Checked, s *p
 	if s.OnBadRecord == "reject" {
 		opts.OnBadRecord = kafka.Reject
 	}
-	opts.NewDecoder, err = kafka.NewDecoder(format, rel.Fields)
+	if opts.NewDecoder, err = kafka.NewDecoder(format, rel.Fields); err != nil {
+		return nil, err
+	}
+	if opts.Since, err = brokerBound("--since", since); err != nil {
+		return nil, err
+	}
+	opts.Until, err = brokerBound("--until", until)
 	return opts, err
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -75,17 +74,7 @@ func (e *explainer) scan(ctx context.Context, s *pipeline.Stream, columns []stri
 	for i := range lanes {
 		lanes[i] = &laneTime{newest: replay.NoTime}
 	}
-	for {
-		b, err := src.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return lanes, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if b.Record == nil {
-			continue
-		}
+	err = eachBlock(ctx, src, func(b *replay.Block) error {
 		lane := lanes[b.Lane]
 		times := b.Record.Column(at).(*array.Timestamp)
 		for i := range int(b.Record.NumRows()) {
@@ -104,12 +93,14 @@ func (e *explainer) scan(ctx context.Context, s *pipeline.Stream, columns []stri
 					fate = "late"
 				}
 			}
-			visit(&b, i, lane, t, broker, fate)
+			visit(b, i, lane, t, broker, fate)
 			if fate == "kept" {
 				lane.newest = max(lane.newest, t)
 			}
 		}
-	}
+		return nil
+	})
+	return lanes, err
 }
 
 // arrivals finds the rows of the streams that have to do with the key, and follows them.

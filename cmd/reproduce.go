@@ -286,17 +286,7 @@ func (r *reproducer) copyStream(ctx context.Context, sink *lake.Sink, s *pipelin
 	}
 	defer src.Close()
 	placed := &placedSource{stream: s.Name, lanes: src.Lanes()}
-	for {
-		b, err := src.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if b.Record == nil {
-			continue
-		}
+	return eachBlock(ctx, src, func(b *replay.Block) error {
 		var rows []int32
 		b.Partitions = slices.Clone(b.Partitions)
 		if b.Partitions == nil {
@@ -313,17 +303,15 @@ func (r *reproducer) copyStream(ctx context.Context, sink *lake.Sink, s *pipelin
 			}
 		}
 		if len(rows) == 0 {
-			continue
+			return nil
 		}
-		rec := kafka.Captured(b, 0)
+		rec := kafka.Captured(*b, 0)
 		cols, err := state.TakeAll(rec.Columns(), rows)
 		if err != nil {
 			return err
 		}
-		if err := out.Write(ctx, array.NewRecord(rec.Schema(), cols, int64(len(rows))), nil); err != nil {
-			return err
-		}
-	}
+		return out.Write(ctx, array.NewRecord(rec.Schema(), cols, int64(len(rows))), nil)
+	})
 }
 
 // copyTable copies the rows of the keys that the result's rows look up.

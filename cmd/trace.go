@@ -228,18 +228,21 @@ func (w *world) rows(ctx context.Context, place string, do func(arrow.Record) er
 		return err
 	}
 	defer src.Close()
+	return eachBlock(ctx, src, func(b *replay.Block) error { return do(b.Record) })
+}
+
+// eachBlock reads a source to its end and visits the blocks that hold rows.
+func eachBlock(ctx context.Context, src replay.Source, visit func(*replay.Block) error) error {
 	for {
 		b, err := src.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
+		if err == nil && b.Record != nil {
+			err = visit(&b)
+		}
 		if err != nil {
 			return err
-		}
-		if b.Record != nil {
-			if err := do(b.Record); err != nil {
-				return err
-			}
 		}
 	}
 }

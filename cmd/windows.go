@@ -3,9 +3,7 @@ package cmd
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -271,17 +269,7 @@ func (w *windows) times(ctx context.Context, n int, wanted map[string][]int64) e
 		return err
 	}
 	defer src.Close()
-	for {
-		b, err := src.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if b.Record == nil {
-			continue
-		}
+	return eachBlock(ctx, src, func(b *replay.Block) error {
 		keys, err := validate.Keys(b.Record, names)
 		if err != nil {
 			return err
@@ -293,11 +281,12 @@ func (w *windows) times(ctx context.Context, n int, wanted map[string][]int64) e
 			for _, name := range names {
 				text.WriteString(stableKey(parts[name]) + ",")
 			}
-			if have, ok := wanted[text.String()]; ok && times.IsValid(i) && !w.takesNoPart(s.Name, &b, i) {
+			if have, ok := wanted[text.String()]; ok && times.IsValid(i) && !w.takesNoPart(s.Name, b, i) {
 				wanted[text.String()] = append(have, int64(times.Value(i)))
 			}
 		}
-	}
+		return nil
+	})
 }
 
 // takesNoPart says of a row of the lake that it was late or that S set it aside.
