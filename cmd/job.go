@@ -98,7 +98,7 @@ func (o *replayOptions) fill(ctx context.Context, run *opened, checked *pipeline
 	if err := o.openTopics(ctx, run, checked.Pipeline); err != nil {
 		return err
 	}
-	if err := o.takeCheckpoints(ctx, run); err != nil {
+	if err := o.takeCheckpoints(ctx, run, checked.Pipeline); err != nil {
 		return err
 	}
 	used := usedColumns(checked.Plan.Root)
@@ -125,7 +125,7 @@ func (o *replayOptions) fill(ctx context.Context, run *opened, checked *pipeline
 
 // takeCheckpoints takes the place of the run's checkpoints, before any output is opened: what an output may hold
 // depends on the last checkpoint.
-func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened) error {
+func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened, p *pipeline.Pipeline) error {
 	if o.checkpoint == "" {
 		return nil
 	}
@@ -133,7 +133,7 @@ func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened) error 
 	if err != nil {
 		return err
 	}
-	run.job.CheckpointEvery, run.job.CheckpointRows = o.checkpointEvery, o.checkpointRows
+	run.job.CheckpointEvery, run.job.CheckpointRows, run.job.Settings = o.checkpointEvery, o.checkpointRows, settings(p)
 	run.job.Checkpoints, err = replay.TakeCheckpoints(ctx, vault, o.resume, o.keep, run.happened)
 	if err != nil {
 		return err
@@ -144,6 +144,9 @@ func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened) error 
 			text += fmt.Sprintf(", with parallelism %d, which was %d", run.job.Parallelism, last.Parallelism)
 		}
 		fmt.Fprintln(o.world.stderr, "lockstep:", text)
+		for _, c := range changes(last.Settings, run.job.Settings) {
+			fmt.Fprintln(o.world.stderr, "lockstep: changed since:", c)
+		}
 	}
 	return nil
 }

@@ -43,6 +43,7 @@ type Checkpoint struct {
 	Parallelism int                    `json:"parallelism"`
 	Streams     map[string]SavedStream `json:"streams"`
 	Operators   []SavedOperator        `json:"operators"`
+	Settings    map[string]string      `json:"settings,omitempty"`
 	// Sealed is what each sink gave for SealedEpoch, which is Epoch but where a run has taken the place since.
 	Sealed      map[string][]byte `json:"sealed"`
 	SealedEpoch int64             `json:"sealed_epoch"`

@@ -227,7 +227,7 @@ func (g *graph) cut(ctx context.Context) (*Checkpoint, [][]capture, error) {
 // checkpoint is all of a checkpoint but for the operators and what the sinks seal.
 func (g *graph) checkpoint(epoch int64) *Checkpoint {
 	cp := &Checkpoint{
-		Version: checkpointVersion, Epoch: epoch, Mode: g.job.Mode.String(), Parallelism: g.shards, Streams: map[string]SavedStream{},
+		Version: checkpointVersion, Epoch: epoch, Mode: g.job.Mode.String(), Parallelism: g.shards, Settings: g.job.Settings, Streams: map[string]SavedStream{},
 		Outputs: map[string]int64{}, Sealed: map[string][]byte{}, SealedEpoch: epoch,
 		First: g.stats.first.Load(), Last: g.stats.last.Load(), Peak: g.stats.peak.Load(),
 	}
