@@ -64,7 +64,7 @@ type laneTime struct {
 func (e *explainer) scan(ctx context.Context, s *pipeline.Stream, columns []string, visit func(b *replay.Block, row int, lane *laneTime, t, broker int64, fate string)) ([]*laneTime, error) {
 	checked := e.t.trace.plain
 	o := &replayOptions{world: e.t.world, from: "lake", as: "stream", since: e.t.lakeSince, until: e.t.lakeUntil}
-	src, err := o.lakeSource(ctx, s, checked.Catalog.Streams[s.Name], columns)
+	src, err := o.lakeSource(ctx, s, checked.Catalog.Streams[s.Name], columns, false)
 	if err != nil {
 		return nil, err
 	}

@@ -7,9 +7,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
-
 	"github.com/lockstep-data/lockstep/replay/expr"
 	"github.com/lockstep-data/lockstep/replay/sql"
 	"github.com/lockstep-data/lockstep/schema"
@@ -470,8 +467,6 @@ func (g *graph) buildLookup(n *sql.Lookup) (*flow, error) {
 
 func (g *graph) toOutputs(ctx context.Context, f *flow) error {
 	fields := g.job.Plan.Fields
-	sc := schema.ArrowSchema(fields)
-	record := func(b *batch) arrow.Record { return array.NewRecord(sc, b.cols, int64(b.rows())) }
 	return f.from(func(int) (outlet, error) {
 		x := &routes{stats: g.stats}
 		var err error
@@ -479,7 +474,7 @@ func (g *graph) toOutputs(ctx context.Context, f *flow) error {
 			return nil, err
 		}
 		for i, out := range g.job.Outputs {
-			r := route{count: &g.counts[i], record: record, fail: g.failures(f.origin)}
+			r := route{count: &g.counts[i], fields: fields, coded: true, fail: g.failures(f.origin)}
 			if out.Where != nil {
 				if r.where, err = expr.Compile(out.Where); err != nil {
 					return nil, err
@@ -490,6 +485,8 @@ func (g *graph) toOutputs(ctx context.Context, f *flow) error {
 				if err != nil {
 					return nil, err
 				}
+				_, coded := w.(CodedWriter)
+				r.coded = r.coded && coded
 				r.writers = append(r.writers, w)
 			}
 			x.outputs = append(x.outputs, r)
