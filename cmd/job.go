@@ -529,10 +529,10 @@ func (o *replayOptions) openTopics(ctx context.Context, run *opened, p *pipeline
 	}
 	opts := kafka.SinkOptions{Client: client, Outputs: topics, CreateTopics: true, Now: o.world.now}
 	if exactlyOnce(p) {
-		// A transaction must outlast its epoch; brokers allow a quarter of an hour unless told otherwise.
+		// Brokers allow a quarter of an hour unless told otherwise.
 		opts.Transaction = &kafka.Transaction{
 			ID: p.Kafka.Group, Group: p.Kafka.Group, Topics: map[string]string{},
-			Timeout: min(15*time.Minute, max(time.Minute, 6*o.checkpointEvery)),
+			Timeout: 15 * time.Minute, Least: min(15*time.Minute, max(time.Minute, 6*o.checkpointEvery)),
 		}
 		for _, s := range p.Streams {
 			if o.from == "kafka" && s.Kafka != nil {

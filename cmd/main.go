@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/lockstep-data/lockstep/replay/lake"
 	"github.com/lockstep-data/lockstep/schema"
 )
 
@@ -58,6 +59,7 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 func (w *world) execute(ctx context.Context, root *cobra.Command, args []string) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	ctx = lake.WithEvents(ctx, func(text string) { fmt.Fprintln(w.stderr, "lockstep:", text) })
 	root.SetArgs(append([]string{}, args...))
 	root.SetIn(w.stdin)
 	root.SetOut(w.stdout)

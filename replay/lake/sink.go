@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 
@@ -40,6 +41,8 @@ type output interface {
 
 // upload is one file being written.
 type upload interface {
+	// with gives the context of the writes that follow.
+	with(ctx context.Context)
 	Write(p []byte) (int, error)
 	// seal makes what was written durable; token finds it again in another process, wherever the root is then.
 	seal(ctx context.Context) (token string, err error)
@@ -336,6 +339,7 @@ func (w *writer) write(ctx context.Context, rec arrow.Record, times []int64) err
 		}
 		p.min, p.max = min(p.min, t), max(p.max, t)
 	}
+	p.up.with(ctx)
 	if err := p.pq.Write(rec); err != nil {
 		return w.s.failed(p, err)
 	}
@@ -355,6 +359,7 @@ func (w *writer) write(ctx context.Context, rec arrow.Record, times []int64) err
 
 // seal closes the file and makes it durable.
 func (p *part) seal(ctx context.Context) (File, error) {
+	p.up.with(ctx)
 	err := p.pq.Close()
 	if err == nil {
 		err = p.buf.Flush()
@@ -533,7 +538,9 @@ func (s *Sink) Manifest() Manifest {
 func (s *Sink) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ctx := context.Background()
+	// What cannot be removed now, the next run sweeps.
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
 	var errs []error
 	for _, w := range s.writers {
 		if w.part != nil {
