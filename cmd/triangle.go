@@ -101,6 +101,9 @@ func (o *validateOptions) triangulate(ctx context.Context, opts validate.Options
 	if t.trace, err = o.world.newTrace(checked); err != nil {
 		return err
 	}
+	if err := o.setBounds(ctx, &t.opts, o.left); err != nil {
+		return err
+	}
 	start := o.world.now()
 	if err := t.sides(ctx, checked.Pipeline); err != nil {
 		return err
@@ -155,16 +158,9 @@ func (t *triangle) reproduceKey(ctx context.Context, key, dir string) error {
 func (t *triangle) sides(ctx context.Context, p *pipeline.Pipeline) error {
 	place := strings.TrimRight(t.left, "/")
 	w := t.world
-	manifest, err := lake.ReadManifest(ctx, place, w.env)
-	switch {
-	case err == nil:
-		t.base = place
-	default:
-		parent := path.Dir(filepath.ToSlash(place))
-		if manifest, err = lake.ReadManifest(ctx, parent, w.env); err == nil && strings.HasPrefix(place, parent+"/") {
-			t.base = parent
-		}
-	}
+	manifest, base := w.manifestNear(ctx, place)
+	t.base = base
+	var err error
 	if t.output, err = t.chooseOutput(p, path.Base(filepath.ToSlash(place))); err != nil {
 		return err
 	}
@@ -301,6 +297,7 @@ func (t *triangle) runBoth(ctx context.Context) error {
 // compare is one side of the triangle; name is its folder in the report.
 func (t *triangle) compare(ctx context.Context, left, right validate.Input, known func(validate.Difference) validate.Known, name string) (*validate.Result, error) {
 	opts := t.opts
+	left.Watermark, right.Watermark = opts.Left.Watermark, opts.Right.Watermark
 	opts.Left, opts.Right, opts.Known, opts.Out = left, right, known, ""
 	opts.Exclude = slices.Clone(opts.Exclude)
 	if t.idealPlace == "" || t.batchPlace == "" {

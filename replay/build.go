@@ -27,6 +27,7 @@ type graph struct {
 	aside    *sides
 	stats    *stats
 	counts   []atomic.Int64 // by output
+	routes   []*routes      // whatever sends to the outputs
 	deduped  map[string]*[]*task
 	joins    int // how many were made, for their names
 	groups   int
@@ -474,6 +475,8 @@ func (g *graph) toOutputs(ctx context.Context, f *flow) error {
 	record := func(b *batch) arrow.Record { return array.NewRecord(sc, b.cols, int64(b.rows())) }
 	return f.from(func(int) (outlet, error) {
 		x := &routes{stats: g.stats}
+		x.watermark.Store(NoTime)
+		g.routes = append(g.routes, x)
 		var err error
 		if x.steps, err = makeSteps(f.steps); err != nil {
 			return nil, err

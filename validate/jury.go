@@ -532,6 +532,9 @@ func (r *run) conclude(ctx context.Context, s *sorter, j *jury) (*Result, error)
 	if err := j.decide(ctx, s, files); err != nil {
 		return nil, err
 	}
+	if err := files.pending(ctx); err != nil {
+		return nil, err
+	}
 	res := &Result{Version: 1, Rows: j.rows, Causes: []Cause{}, Schema: r.schema, Uncomparable: r.refused, Examples: []Example{}, Key: []string{}, Patterns: []Pattern{}, WhatIf: []WhatIf{}}
 	if res.Schema == nil {
 		res.Schema = []Finding{}
@@ -557,11 +560,7 @@ func (r *run) conclude(ctx context.Context, s *sorter, j *jury) (*Result, error)
 	if err := j.patterns.finish(ctx, res); err != nil {
 		return nil, err
 	}
-	if r.end != nil {
-		raw := appendSecNanos(nil, r.end.sec, seconds)
-		raw[8], raw[9], raw[10], raw[11] = byte(r.end.nano>>24), byte(r.end.nano>>16), byte(r.end.nano>>8), byte(r.end.nano)
-		res.Horizon = string(appendText(nil, &typ{kind: kTimestamp, unit: mixedUnit}, 0, raw))
-	}
+	res.Horizon, res.Pending = r.horizonText(r.end), r.pendingText()
 	for s, label := range []string{"left", "right"} {
 		in := InputSide{Side: label, Name: r.sides[s].name, Files: []InputFile{}}
 		for _, f := range r.sides[s].files {

@@ -137,7 +137,7 @@ type pageChange struct {
 
 type pageData struct {
 	Verdict                                       Verdict
-	Headline, Sentence, Left, Right, Key, Horizon string
+	Headline, Sentence, Left, Right, Key, Pending string
 	EqualWith                                     string
 	Rows                                          []pageCount
 	Columns, Same                                 []pageColumn
@@ -168,7 +168,7 @@ func WriteHTML(w io.Writer, res *Result) error {
 	if err != nil {
 		return err
 	}
-	d := pageData{Verdict: res.Verdict, Headline: headline(res), Sentence: sentence(res), Key: strings.Join(res.Key, ", "), Horizon: res.Horizon,
+	d := pageData{Verdict: res.Verdict, Headline: headline(res), Sentence: sentence(res), Key: strings.Join(res.Key, ", "), Pending: res.Pending,
 		EqualWith: res.EqualWith, Schema: res.Schema, Uncomparable: res.Uncomparable, First: []pageExample{}, All: []pageExample{}}
 	if len(res.Inputs) == 2 {
 		d.Left, d.Right = res.Inputs[0].Name, res.Inputs[1].Name

@@ -35,7 +35,7 @@ td.wide{max-width:60rem}td.key{min-width:11rem;max-width:22rem}tr.on>td{border-b
 @media print{.tools{display:none}}
 </style></head><body class="{{.Verdict}}">
 <header><h1>{{.Headline}}</h1><p>{{.Sentence}}</p>
-<p class="dim small">{{.Left}} (left) and {{.Right}} (right){{if .Key}}, by {{.Key}}{{end}}{{if .Horizon}}; rows after {{.Horizon}} are pending{{end}}</p></header>
+<p class="dim small">{{.Left}} (left) and {{.Right}} (right){{if .Key}}, by {{.Key}}{{end}}{{if .Pending}}; rows {{.Pending}} are pending{{end}}</p></header>
 <main>
 <h2>Rows</h2><div class="scroll"><table class="tight"><thead><tr><th scope="col"></th><th scope="col" class="n">left</th><th scope="col" class="n">right</th></tr></thead><tbody>
 {{range .Rows}}<tr><td>{{.Name}}</td><td class="n">{{.Left}}</td><td class="n">{{.Right}}</td></tr>
