@@ -100,7 +100,8 @@ func (p *plan) setOffsets() error {
 	for part, off := range p.opts.Offsets {
 		b.from[int64(part)] = off
 	}
-	for name, to := range map[string]*column{partitionColumn: &b.partition, offsetColumn: &b.offset} {
+	for k, to := range []*column{&b.partition, &b.offset} {
+		name := [2]string{partitionColumn, offsetColumn}[k]
 		c, ok := p.lookup(name)
 		if !ok {
 			return withHint(fmt.Errorf("offsets bound the sides, and not both have the column %q", name),
