@@ -314,7 +314,7 @@ func (t *triangle) compare(ctx context.Context, left, right validate.Input, know
 func (t *triangle) lateStreams() []lateStream {
 	out := []lateStream{}
 	for _, s := range t.trace.plain.Pipeline.Streams {
-		l := lateStream{Stream: s.Name, Late: int64(len(t.lateBy[s.Name])), Disorder: s.Disorder.String(), Curve: []latePoint{}}
+		l := lateStream{Stream: s.Name, Late: int64(len(t.lateBy[s.Name])), Disorder: short(s.Disorder), Curve: []latePoint{}}
 		by := t.lateBy[s.Name]
 		slices.Sort(by)
 		if n := len(by); n > 0 {
@@ -328,7 +328,7 @@ func (t *triangle) lateStreams() []lateStream {
 					d = (d + time.Second - 1).Truncate(time.Second)
 				}
 				rest, _ := slices.BinarySearch(by, (d-s.Disorder).Microseconds()+1)
-				p := latePoint{d.String(), int64(n - rest)}
+				p := latePoint{short(d), int64(n - rest)}
 				if len(l.Curve) == 0 || l.Curve[len(l.Curve)-1] != p {
 					l.Curve = append(l.Curve, p)
 				}
@@ -361,7 +361,7 @@ func (t *triangle) sentence(r *triangleResult) string {
 	case r.Explained.Late == total && r.Explained.Unnamed == 0:
 		s += fmt.Sprintf("; it differs from the batch in %s, each explained by late rows that are named", count(int(total), "row"))
 	default:
-		s += fmt.Sprintf("; of %s that differ from the batch late rows explain %d (%d by name), other causes %d, nothing %d",
+		s += fmt.Sprintf("; of %s that differ from the batch %d are explained by late rows (%d of them named), %d by other causes, %d not at all",
 			count(int(total), "row"), r.Explained.Late, r.Explained.Named, r.Explained.Other, r.Explained.Rest)
 	}
 	if t.base == "" {

@@ -428,7 +428,7 @@ func TestLateCopyOfAnEvent(t *testing.T) {
 		t.Fatalf("%+v of %+v", r.Explained, n)
 	}
 	for _, e := range r.Total.Examples {
-		if e.Evidence != "events 0@1 of 1970-01-01T00:10:00Z came 40m0s too late" {
+		if e.Evidence != "events 0@1 of 1970-01-01T00:10:00Z came 40m too late" {
 			t.Errorf("%s %s: %s", e.Class, e.Key, e.Evidence)
 		}
 	}

@@ -53,6 +53,9 @@ func newJury(r *run, cols []int) *jury {
 		j.suspects = append(j.suspects, newSuspect(&r.cols[i].common))
 		j.ifs = append(j.ifs, &distances{c: &r.cols[i].common})
 	}
+	if r.opts.Out != "" || r.opts.Page {
+		j.page.parts = 1
+	}
 	j.drift = newDrift(j)
 	return j
 }
@@ -328,7 +331,7 @@ func (j *jury) decide(ctx context.Context, s *sorter, out *reportFiles) error {
 			if kind == pairClass {
 				rowCause = p.cause()
 			}
-			if room := len(j.examples[kind]) < j.r.opts.Examples; room || j.page.wants(j, kind, rowCause) {
+			if room := len(j.examples[kind]) < j.r.opts.Examples; room || j.page.wants(kind.String(), rowCause) {
 				e := j.example(kind, g, &p)
 				if kind == onlyLeft || kind == onlyRight || kind == duplicated {
 					e.Cause, e.Evidence = rowCause, rowNote
@@ -336,7 +339,7 @@ func (j *jury) decide(ctx context.Context, s *sorter, out *reportFiles) error {
 				if room {
 					j.examples[kind] = append(j.examples[kind], e)
 				}
-				j.page.add(j, e, kind, rowCause)
+				j.page.add(e, rowCause)
 			}
 		}
 		return out.group(j, kind, g, &p, rowCause, rowNote)
