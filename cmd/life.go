@@ -209,11 +209,11 @@ func (e *explainer) arrivalsOf(ctx context.Context, s *pipeline.Stream, places m
 		}
 		switch fate {
 		case "late":
-			a.Reason = fmt.Sprintf("%s behind the newest of its partition, %s more than the disorder of %s", a.Behind, micros(lane.newest-t-s.Disorder.Microseconds()), s.Disorder)
+			a.Reason = fmt.Sprintf("%s behind the newest of its partition, %s more than the disorder of %s", a.Behind, micros(lane.newest-t-s.Disorder.Microseconds()), short(s.Disorder))
 		case "rejected":
 			a.Reason = "no event time"
 			if t != replay.NoTime {
-				a.Reason = fmt.Sprintf("its event time is %s ahead of the broker's, more than %s", micros(t-broker), s.Ahead)
+				a.Reason = fmt.Sprintf("its event time is %s ahead of the broker's, more than %s", micros(t-broker), short(s.Ahead))
 			}
 		}
 		e.life.Arrivals = append(e.life.Arrivals, a)

@@ -24,6 +24,7 @@ type graph struct {
 	aside    *sides
 	stats    *stats
 	counts   []atomic.Int64 // by output
+	routes   []*routes      // whatever sends to the outputs
 	deduped  map[string]*[]*task
 	joins    int // how many were made, for their names
 	groups   int
@@ -469,6 +470,8 @@ func (g *graph) toOutputs(ctx context.Context, f *flow) error {
 	fields := g.job.Plan.Fields
 	return f.from(func(int) (outlet, error) {
 		x := &routes{stats: g.stats}
+		x.watermark.Store(NoTime)
+		g.routes = append(g.routes, x)
 		var err error
 		if x.steps, err = makeSteps(f.steps); err != nil {
 			return nil, err

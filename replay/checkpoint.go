@@ -51,6 +51,8 @@ type Checkpoint struct {
 	First       int64             `json:"first"`
 	Last        int64             `json:"last"`
 	Peak        int64             `json:"peak_state_bytes"`
+
+	watermark int64 // of the outputs, for the sinks; a run that goes on finds it again
 }
 
 // SavedStream is a stream's clock and counts.

@@ -239,6 +239,10 @@ func (g *graph) checkpoint(epoch int64) *Checkpoint {
 	for i, o := range g.job.Outputs {
 		cp.Outputs[o.Name] = g.counts[i].Load()
 	}
+	cp.watermark = EndOfTime
+	for _, x := range g.routes {
+		cp.watermark = min(cp.watermark, x.watermark.Load())
+	}
 	return cp
 }
 
@@ -341,6 +345,13 @@ func (c *Checkpoint) inputs() Inputs {
 	for name, s := range c.Streams {
 		in.Positions[name] = s.positions()
 		in.Decisions = append(in.Decisions, s.Decisions...)
+	}
+	switch c.watermark {
+	case NoTime:
+	case EndOfTime:
+		in.Complete = true
+	default:
+		in.Watermark = &c.watermark
 	}
 	return in
 }
