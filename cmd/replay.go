@@ -191,6 +191,12 @@ func printSummary(w io.Writer, s *replay.Summary, format string) error {
 	for _, d := range s.Decisions {
 		fmt.Fprintf(w, "decision: partition %s of %s was left out from offset %d (%s)\n", d.Lane, d.Stream, d.Position, d.Kind)
 	}
+	if s.RestoredRows > 0 {
+		fmt.Fprintf(w, "went on with %s held rows after %.1f s\n", thousands(s.RestoredRows), s.Recovery)
+	}
+	if s.Checkpoints > 0 {
+		fmt.Fprintf(w, "checkpoints: %s, the longest pause %.0f ms\n", thousands(s.Checkpoints), 1000*s.MaxPause)
+	}
 	_, err := fmt.Fprintf(w, "as %s in %.1f s, %s rows/s, %s of state at most\n", s.Mode, s.Seconds, thousands(int64(s.RowsPerSecond)), bytesText(s.PeakStateBytes))
 	return err
 }

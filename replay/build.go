@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/lockstep-data/lockstep/replay/expr"
 	"github.com/lockstep-data/lockstep/replay/sql"
@@ -28,8 +29,11 @@ type graph struct {
 	deduped  map[string]*[]*task
 	joins    int // how many were made, for their names
 	groups   int
-	restored int64   // rows that earlier processes read
-	stages   []stage // those that keep rows, inputs before what reads them
+	restored int64 // rows that earlier processes read
+	// recovered rows were held in the checkpoint; it took recovery until the first new row could be read.
+	recovered int64
+	recovery  time.Duration
+	stages    []stage // those that keep rows, inputs before what reads them
 	epochs
 }
 

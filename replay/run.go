@@ -40,6 +40,7 @@ func Run(ctx context.Context, job *Job) (*Summary, error) {
 		if err := g.resume(ctx, last); err != nil {
 			return nil, err
 		}
+		g.recovery, g.recovered = job.Clock().Sub(start), g.stats.stateRows.Load()
 	}
 	if job.Checkpoints != nil {
 		if err := job.Checkpoints.sweep(ctx); err != nil {
@@ -123,7 +124,7 @@ func (g *graph) last(ctx context.Context) error {
 }
 
 func (g *graph) summary(took time.Duration) *Summary {
-	s := &Summary{Mode: g.job.Mode.String(), Seconds: took.Seconds(), PeakStateBytes: g.stats.peak.Load(), StateRows: g.stats.stateRows.Load(), Decisions: []Decision{}, Checkpoints: g.stats.pauses.Load(), MaxPause: time.Duration(g.stats.longest.Load()).Seconds()}
+	s := &Summary{Mode: g.job.Mode.String(), Seconds: took.Seconds(), PeakStateBytes: g.stats.peak.Load(), StateRows: g.stats.stateRows.Load(), Decisions: []Decision{}, Checkpoints: g.stats.pauses.Load(), MaxPause: time.Duration(g.stats.longest.Load()).Seconds(), RestoredRows: g.recovered, Recovery: g.recovery.Seconds()}
 	if first, last := g.stats.first.Load(), g.stats.last.Load(); first <= last {
 		s.First, s.Last = timeText(first), timeText(last)
 	}
