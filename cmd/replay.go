@@ -131,6 +131,7 @@ func (o *replayOptions) run(ctx context.Context) error {
 	}
 	bar := newProgress(o.world, "replay", o.quiet)
 	run.job.Observe = func(p replay.Progress) {
+		bar.From(p.Earlier)
 		bar.Set(p.RowsIn, run.total, fmt.Sprintf("%s rows out, %s of state", thousands(p.RowsOut), bytesText(p.StateBytes)))
 	}
 	sum, err := replay.Run(ctx, run.job)

@@ -119,6 +119,7 @@ type Target struct {
 // Progress is a run seen from outside.
 type Progress struct {
 	RowsIn     int64
+	Earlier    int64 // of RowsIn, those that a checkpoint had already
 	RowsOut    int64
 	Watermark  int64 // the least of all streams, NoTime before the first
 	Newest     int64 // the newest event time seen, NoTime before the first

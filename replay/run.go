@@ -92,9 +92,9 @@ func (g *graph) observe(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			g.job.Observe(g.stats.progress())
+			g.job.Observe(g.progress())
 		case <-ctx.Done():
-			g.job.Observe(g.stats.progress())
+			g.job.Observe(g.progress())
 			return
 		}
 	}
@@ -143,4 +143,10 @@ func (g *graph) summary(took time.Duration) *Summary {
 		s.Outputs = append(s.Outputs, OutputSummary{Name: o.Name, Rows: g.counts[i].Load()})
 	}
 	return s
+}
+
+func (g *graph) progress() Progress {
+	p := g.stats.progress()
+	p.Earlier = g.restored
+	return p
 }
