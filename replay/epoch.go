@@ -141,7 +141,7 @@ func (g *graph) lead(ctx context.Context) error {
 			<-committed // nothing goes on behind the end of a run
 		}
 	}()
-	since, rows := g.job.Clock(), g.stats.in.Load()
+	since, rows := g.job.Clock(), g.restored // readers may have begun
 	due := func() bool {
 		return g.job.Clock().Sub(since) >= g.job.CheckpointEvery || g.job.CheckpointRows > 0 && g.stats.in.Load()-rows >= g.job.CheckpointRows
 	}

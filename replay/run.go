@@ -33,19 +33,21 @@ func Run(ctx context.Context, job *Job) (*Summary, error) {
 		if err := g.fits(last); err != nil {
 			return nil, err
 		}
-		if last.Done {
-			g.restore(last)
-			return g.summary(0), nil
-		}
-		if err := g.resume(ctx, last); err != nil {
-			return nil, err
-		}
-		g.recovery, g.recovered = job.Clock().Sub(start), g.stats.stateRows.Load()
 	}
 	if job.Checkpoints != nil {
 		if err := job.Checkpoints.sweep(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if last != nil && last.Done {
+		g.restore(last)
+		return g.summary(0), nil
+	}
+	if last != nil {
+		if err := g.resume(ctx, last); err != nil {
+			return nil, err
+		}
+		g.recovery, g.recovered = job.Clock().Sub(start), g.stats.stateRows.Load()
 	}
 	if err := g.run(ctx); err != nil {
 		return nil, err
