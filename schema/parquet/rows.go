@@ -113,7 +113,7 @@ func (rows *Rows) open(p *plan, make func(*node) (*leaf, error)) error {
 		if err != nil {
 			return err
 		}
-		keep := rows.r.opts.KeepDictionary && l.maxRep == 0
+		keep := rows.r.opts.KeepDictionary && len(p.node.column.Path()) == 1 && l.maxRep == 0
 		l.col, err = columnFor(p.node.typ, p.node.src, p.field.Type, keep)
 		rows.leaves[p.leaf] = l
 		return err
