@@ -24,6 +24,7 @@ import (
 	"github.com/lockstep-data/lockstep/replay/lake"
 	"github.com/lockstep-data/lockstep/replay/pipeline"
 	"github.com/lockstep-data/lockstep/replay/sql"
+	"github.com/lockstep-data/lockstep/replay/state"
 	"github.com/lockstep-data/lockstep/schema"
 	"github.com/lockstep-data/lockstep/schema/avro"
 )
@@ -98,7 +99,7 @@ func (o *replayOptions) fill(ctx context.Context, run *opened, checked *pipeline
 	if err := o.openTopics(ctx, run, checked.Pipeline); err != nil {
 		return err
 	}
-	if err := o.takeCheckpoints(ctx, run); err != nil {
+	if err := o.takeCheckpoints(ctx, run, checked.Pipeline); err != nil {
 		return err
 	}
 	used := usedColumns(checked.Plan.Root)
@@ -115,7 +116,7 @@ func (o *replayOptions) fill(ctx context.Context, run *opened, checked *pipeline
 	}
 	for _, t := range checked.Pipeline.Tables {
 		if used.tables[t.Name] {
-			if run.job.Tables[t.Name], err = openTable(ctx, o.world, &t, checked.Catalog.Tables[t.Name]); err != nil {
+			if run.job.Tables[t.Name], err = openTable(ctx, o.world, &t, checked.Catalog.Tables[t.Name], o.traced == nil); err != nil {
 				return fmt.Errorf("table %s: %w", t.Name, err)
 			}
 		}
@@ -125,7 +126,7 @@ func (o *replayOptions) fill(ctx context.Context, run *opened, checked *pipeline
 
 // takeCheckpoints takes the place of the run's checkpoints, before any output is opened: what an output may hold
 // depends on the last checkpoint.
-func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened) error {
+func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened, p *pipeline.Pipeline) error {
 	if o.checkpoint == "" {
 		return nil
 	}
@@ -133,7 +134,7 @@ func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened) error 
 	if err != nil {
 		return err
 	}
-	run.job.CheckpointEvery, run.job.CheckpointRows = o.checkpointEvery, o.checkpointRows
+	run.job.CheckpointEvery, run.job.CheckpointRows, run.job.Settings = o.checkpointEvery, o.checkpointRows, settings(p)
 	run.job.Checkpoints, err = replay.TakeCheckpoints(ctx, vault, o.resume, o.keep, run.happened)
 	if err != nil {
 		return err
@@ -144,6 +145,9 @@ func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened) error 
 			text += fmt.Sprintf(", with parallelism %d, which was %d", run.job.Parallelism, last.Parallelism)
 		}
 		fmt.Fprintln(o.world.stderr, "lockstep:", text)
+		for _, c := range changes(last.Settings, run.job.Settings) {
+			fmt.Fprintln(o.world.stderr, "lockstep: changed since:", c)
+		}
 	}
 	return nil
 }
@@ -246,7 +250,7 @@ func (o *replayOptions) openStream(ctx context.Context, run *opened, checked *pi
 		in.Source, err = o.kafkaSource(ctx, checked, s, rel)
 	} else {
 		var src *lake.Source
-		if src, err = o.lakeSource(ctx, s, rel, names); err == nil {
+		if src, err = o.lakeSource(ctx, s, rel, names, o.traced == nil); err == nil {
 			in.Source = src
 			run.total += src.Rows()
 		}
@@ -265,13 +269,15 @@ func (o *replayOptions) openStream(ctx context.Context, run *opened, checked *pi
 	return nil
 }
 
-func (o *replayOptions) lakeSource(ctx context.Context, s *pipeline.Stream, rel sql.Relation, names []string) (*lake.Source, error) {
+// lakeSource opens a stream's files; coded: with text as dictionaries where they have it so.
+func (o *replayOptions) lakeSource(ctx context.Context, s *pipeline.Stream, rel sql.Relation, names []string, coded bool) (*lake.Source, error) {
 	if s.Lake == "" {
 		return nil, schema.WithHint(errors.New("it has no lake"), "give it `lake:`, or run --from kafka")
 	}
 	opts := lake.SourceOptions{
 		Place: s.Lake, Env: o.world.env, Fields: rel.Fields, Columns: names, Time: s.Time, LaneByFile: s.LaneByFile,
 		Partition: s.Positions.Partition, Offset: s.Positions.Offset, Timestamp: s.Positions.Timestamp,
+		KeepDictionary: coded,
 	}
 	if o.as == "stream" || o.traced != nil && s.LaneByFile {
 		opts.Mode = lake.Stream // files that are lanes have row numbers in this mode alone
@@ -371,16 +377,18 @@ func brokerBound(flag, text string) (kafka.Bound, error) {
 	return kafka.AtTime(t), err
 }
 
-// openTable reads a table into memory.
-func openTable(ctx context.Context, w *world, t *pipeline.Table, rel sql.Relation) (*replay.TableInput, error) {
+// openTable reads a table into memory; coded: with text as dictionaries where the files have it so.
+func openTable(ctx context.Context, w *world, t *pipeline.Table, rel sql.Relation, coded bool) (*replay.TableInput, error) {
 	if t.Lake == "" {
 		return nil, schema.WithHint(errors.New("it has no lake"), "give it `lake:`, a file or a folder")
 	}
-	records, _, err := lake.ReadTable(ctx, t.Lake, rel.Fields, tableOptions(w))
+	opts := tableOptions(w)
+	opts.KeepDictionary = coded
+	records, _, err := lake.ReadTable(ctx, t.Lake, rel.Fields, opts)
 	if err != nil {
 		return nil, err
 	}
-	cols := make([]arrow.Array, len(rel.Fields))
+	cols, fields := make([]arrow.Array, len(rel.Fields)), make([]arrow.Field, len(rel.Fields))
 	rows := int64(0)
 	for _, r := range records {
 		rows += r.NumRows()
@@ -390,18 +398,14 @@ func openTable(ctx context.Context, w *world, t *pipeline.Table, rel sql.Relatio
 		for i, r := range records {
 			parts[i] = r.Column(c)
 		}
-		switch len(parts) {
-		case 0:
+		if len(parts) == 0 {
 			cols[c] = array.MakeArrayOfNull(memory.DefaultAllocator, f.Type.Arrow(), 0)
-		case 1:
-			cols[c] = parts[0]
-		default:
-			if cols[c], err = array.Concatenate(parts, memory.DefaultAllocator); err != nil {
-				return nil, fmt.Errorf("column %s: %w", f.Name, err)
-			}
+		} else if cols[c], err = state.Concatenate(parts); err != nil {
+			return nil, fmt.Errorf("column %s: %w", f.Name, err)
 		}
+		fields[c] = arrow.Field{Name: f.Name, Type: cols[c].DataType(), Nullable: true}
 	}
-	in := &replay.TableInput{Record: array.NewRecord(schema.ArrowSchema(rel.Fields), cols, rows), Versions: -1}
+	in := &replay.TableInput{Record: array.NewRecord(arrow.NewSchema(fields, nil), cols, rows), Versions: -1}
 	for i, f := range rel.Fields {
 		in.Columns = append(in.Columns, i)
 		if f.Name == rel.Versions {

@@ -64,7 +64,7 @@ type laneTime struct {
 func (e *explainer) scan(ctx context.Context, s *pipeline.Stream, columns []string, visit func(b *replay.Block, row int, lane *laneTime, t, broker int64, fate string)) ([]*laneTime, error) {
 	checked := e.t.trace.plain
 	o := &replayOptions{world: e.t.world, from: "lake", as: "stream", since: e.t.lakeSince, until: e.t.lakeUntil}
-	src, err := o.lakeSource(ctx, s, checked.Catalog.Streams[s.Name], columns)
+	src, err := o.lakeSource(ctx, s, checked.Catalog.Streams[s.Name], columns, false)
 	if err != nil {
 		return nil, err
 	}
@@ -209,11 +209,11 @@ func (e *explainer) arrivalsOf(ctx context.Context, s *pipeline.Stream, places m
 		}
 		switch fate {
 		case "late":
-			a.Reason = fmt.Sprintf("%s behind the newest of its partition, %s more than the disorder of %s", a.Behind, micros(lane.newest-t-s.Disorder.Microseconds()), s.Disorder)
+			a.Reason = fmt.Sprintf("%s behind the newest of its partition, %s more than the disorder of %s", a.Behind, micros(lane.newest-t-s.Disorder.Microseconds()), short(s.Disorder))
 		case "rejected":
 			a.Reason = "no event time"
 			if t != replay.NoTime {
-				a.Reason = fmt.Sprintf("its event time is %s ahead of the broker's, more than %s", micros(t-broker), s.Ahead)
+				a.Reason = fmt.Sprintf("its event time is %s ahead of the broker's, more than %s", micros(t-broker), short(s.Ahead))
 			}
 		}
 		e.life.Arrivals = append(e.life.Arrivals, a)

@@ -280,7 +280,7 @@ func (r *reproducer) copyStream(ctx context.Context, sink *lake.Sink, s *pipelin
 		return err
 	}
 	o := &replayOptions{world: r.t.world, from: "lake", as: "stream", since: r.t.lakeSince, until: r.t.lakeUntil}
-	src, err := o.lakeSource(ctx, s, rel, columns)
+	src, err := o.lakeSource(ctx, s, rel, columns, false)
 	if err != nil {
 		return err
 	}
@@ -327,7 +327,7 @@ func (r *reproducer) copyTable(ctx context.Context, sink *lake.Sink, t *pipeline
 			}
 		}
 	}
-	in, err := openTable(ctx, r.t.world, t, rel)
+	in, err := openTable(ctx, r.t.world, t, rel, false)
 	if err != nil {
 		return err
 	}

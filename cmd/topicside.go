@@ -251,7 +251,7 @@ func (o *validateOptions) openTopics(ctx context.Context, opts *validate.Options
 			return nil, err
 		}
 		closers = append(closers, closer)
-		in.Name = cmp.Or(side.Name, side.Path)
+		in.Name, in.Watermark = cmp.Or(side.Name, side.Path), side.Watermark
 		*side = in
 	}
 	return done, nil

@@ -7,9 +7,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
-
 	"github.com/lockstep-data/lockstep/replay/expr"
 	"github.com/lockstep-data/lockstep/replay/sql"
 	"github.com/lockstep-data/lockstep/schema"
@@ -27,6 +24,7 @@ type graph struct {
 	aside    *sides
 	stats    *stats
 	counts   []atomic.Int64 // by output
+	routes   []*routes      // whatever sends to the outputs
 	deduped  map[string]*[]*task
 	joins    int // how many were made, for their names
 	groups   int
@@ -470,16 +468,16 @@ func (g *graph) buildLookup(n *sql.Lookup) (*flow, error) {
 
 func (g *graph) toOutputs(ctx context.Context, f *flow) error {
 	fields := g.job.Plan.Fields
-	sc := schema.ArrowSchema(fields)
-	record := func(b *batch) arrow.Record { return array.NewRecord(sc, b.cols, int64(b.rows())) }
 	return f.from(func(int) (outlet, error) {
 		x := &routes{stats: g.stats}
+		x.watermark.Store(NoTime)
+		g.routes = append(g.routes, x)
 		var err error
 		if x.steps, err = makeSteps(f.steps); err != nil {
 			return nil, err
 		}
 		for i, out := range g.job.Outputs {
-			r := route{count: &g.counts[i], record: record, fail: g.failures(f.origin)}
+			r := route{count: &g.counts[i], fields: fields, coded: true, fail: g.failures(f.origin)}
 			if out.Where != nil {
 				if r.where, err = expr.Compile(out.Where); err != nil {
 					return nil, err
@@ -490,6 +488,8 @@ func (g *graph) toOutputs(ctx context.Context, f *flow) error {
 				if err != nil {
 					return nil, err
 				}
+				_, coded := w.(CodedWriter)
+				r.coded = r.coded && coded
 				r.writers = append(r.writers, w)
 			}
 			x.outputs = append(x.outputs, r)

@@ -227,7 +227,7 @@ func (g *graph) cut(ctx context.Context) (*Checkpoint, [][]capture, error) {
 // checkpoint is all of a checkpoint but for the operators and what the sinks seal.
 func (g *graph) checkpoint(epoch int64) *Checkpoint {
 	cp := &Checkpoint{
-		Version: checkpointVersion, Epoch: epoch, Mode: g.job.Mode.String(), Parallelism: g.shards, Streams: map[string]SavedStream{},
+		Version: checkpointVersion, Epoch: epoch, Mode: g.job.Mode.String(), Parallelism: g.shards, Settings: g.job.Settings, Streams: map[string]SavedStream{},
 		Outputs: map[string]int64{}, Sealed: map[string][]byte{}, SealedEpoch: epoch,
 		First: g.stats.first.Load(), Last: g.stats.last.Load(), Peak: g.stats.peak.Load(),
 	}
@@ -238,6 +238,10 @@ func (g *graph) checkpoint(epoch int64) *Checkpoint {
 	}
 	for i, o := range g.job.Outputs {
 		cp.Outputs[o.Name] = g.counts[i].Load()
+	}
+	cp.watermark = EndOfTime
+	for _, x := range g.routes {
+		cp.watermark = min(cp.watermark, x.watermark.Load())
 	}
 	return cp
 }
@@ -341,6 +345,13 @@ func (c *Checkpoint) inputs() Inputs {
 	for name, s := range c.Streams {
 		in.Positions[name] = s.positions()
 		in.Decisions = append(in.Decisions, s.Decisions...)
+	}
+	switch c.watermark {
+	case NoTime:
+	case EndOfTime:
+		in.Complete = true
+	default:
+		in.Watermark = &c.watermark
 	}
 	return in
 }

@@ -56,6 +56,8 @@ type Job struct {
 	Checkpoints     *Checkpoints
 	CheckpointEvery time.Duration
 	CheckpointRows  int64
+	// Settings are noted in checkpoints as they are, for whoever goes on from one to say what has changed.
+	Settings map[string]string
 	// StopAndSave, when closed, ends a run with Checkpoints at a checkpoint, with ErrPaused.
 	StopAndSave <-chan struct{}
 	// Clock measures the run; it decides nothing.

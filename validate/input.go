@@ -33,6 +33,9 @@ type Input struct {
 	Reader io.Reader
 	// Records, when set, is the side itself. It is borrowed for Run and read once.
 	Records RecordReader
+	// Watermark is the time from which on rows may still come to this side, in place of its greatest time; "end"
+	// when nothing is to come.
+	Watermark string
 }
 
 // RecordReader is a stream of Arrow records of one schema; array.RecordReader is one.

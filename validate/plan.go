@@ -16,6 +16,7 @@ type plan struct {
 	cols     []column // compared columns but the keys, in the left side's order
 	time     *column
 	where    *filter
+	offsets  *offsetBounds
 	since    *instant
 	until    *instant
 	schema   []Finding
@@ -485,6 +486,9 @@ func (p *plan) setScope() error {
 		}
 		p.where = f
 	}
+	if err := p.setOffsets(); err != nil {
+		return err
+	}
 	if o.Time == "" {
 		return nil
 	}
@@ -524,8 +528,11 @@ func (a instant) before(b instant) bool { return a.sec < b.sec || a.sec == b.sec
 func (a instant) minus(d time.Duration) instant {
 	n := a.nano - int64(d%time.Second)
 	s := a.sec - int64(d/time.Second)
-	if n < 0 {
+	switch {
+	case n < 0:
 		n, s = n+1e9, s-1
+	case n >= 1e9:
+		n, s = n-1e9, s+1
 	}
 	return instant{s, n}
 }

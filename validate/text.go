@@ -48,8 +48,8 @@ func WriteText(w io.Writer, res *Result, opts TextOptions) error {
 	t.counts("duplicate keys", n.DuplicateLeft, n.DuplicateRight, false)
 	t.counts("keys all NULL", n.NullKeyLeft, n.NullKeyRight, false)
 	t.counts("pending", n.PendingLeft, n.PendingRight, false)
-	if res.Horizon != "" && n.PendingLeft+n.PendingRight > 0 {
-		t.line("rows after " + res.Horizon + " are pending")
+	if n.PendingLeft+n.PendingRight > 0 {
+		t.wrapped(0, "rows "+res.Pending+" are pending")
 	}
 	t.columns(res, opts.All)
 	t.schema(res)

@@ -306,6 +306,9 @@ func (s *Sink) failed(p *part, err error) error {
 	return fmt.Errorf("write %s: %w", s.place.store.name(s.key(p.file.Path)), err)
 }
 
+// TakesCodes says that text may come as dictionaries.
+func (w *writer) TakesCodes() {}
+
 // Write borrows the record. times are its rows' event times.
 func (w *writer) Write(ctx context.Context, rec arrow.Record, times []int64) error {
 	if w.err != nil {

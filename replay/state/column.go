@@ -23,6 +23,7 @@ const (
 	layout8
 	layout16
 	layoutBytes
+	layoutCode // text as numbers in a dictionary, which is the one child
 	layoutList // lists and maps
 	layoutStruct
 )
@@ -41,11 +42,11 @@ type Column struct {
 	v16     []decimal128.Num
 	offsets []int32
 	data    []byte
-	kids    []Column // a list's one child, unsliced; a struct's fields
+	kids    []Column // a list's one child, unsliced; a struct's fields; a dictionary
 	dt      arrow.DataType
 }
 
-// View makes a Column of an array of any type that schema.Type has.
+// View makes a Column of an array of any type that schema.Type has; text may come as a dictionary of int32.
 func View(a arrow.Array) Column {
 	d := a.Data()
 	n, off := d.Len(), d.Offset()
@@ -68,6 +69,10 @@ func View(a arrow.Array) Column {
 	case *arrow.StringType, *arrow.BinaryType:
 		c.layout, c.data = layoutBytes, raw(2)
 		c.offsets = offsetsOf(raw(1), off, n)
+	case *arrow.DictionaryType:
+		c.layout, c.dt = layoutCode, dt.ValueType
+		c.v4 = window(arrow.Int32Traits.CastFromBytes(raw(1)), off, n)
+		c.kids = []Column{View(a.(*array.Dictionary).Dictionary())}
 	case *arrow.ListType, *arrow.MapType:
 		c.layout = layoutList
 		c.offsets = offsetsOf(raw(1), off, n)
@@ -138,7 +143,15 @@ func (c *Column) Null(i int) bool {
 func (c *Column) Int64(i int) int64 { return c.v8[i] }
 
 // Bytes is row i of a text or binary column; the memory is the column's.
-func (c *Column) Bytes(i int) []byte { return c.data[c.offsets[i]:c.offsets[i+1]] }
+func (c *Column) Bytes(i int) []byte {
+	if c.layout == layoutCode {
+		if c.Null(i) {
+			return nil
+		}
+		c, i = &c.kids[0], int(c.v4[i])
+	}
+	return c.data[c.offsets[i]:c.offsets[i+1]]
+}
 
 // Equal reports whether row i of c and row j of o, both not NULL and of the same type, are equal as SQL has it:
 // -0.0 equals 0.0, NaN equals nothing.
@@ -167,7 +180,7 @@ func (c *Column) Differing(o *Column, rows, wrong []int32) []int32 {
 				wrong = append(wrong, int32(i))
 			}
 		}
-	case c.layout == layoutBytes:
+	case c.layout == layoutBytes && o.layout == layoutBytes:
 		for i, r := range rows {
 			if r >= 0 && string(c.data[c.offsets[i]:c.offsets[i+1]]) != string(o.data[o.offsets[r]:o.offsets[r+1]]) {
 				wrong = append(wrong, int32(i))
@@ -200,7 +213,7 @@ func (c *Column) Identical(i int, o *Column, j int) bool {
 		return c.v8[i] == o.v8[j]
 	case layout16:
 		return c.v16[i] == o.v16[j]
-	case layoutBytes:
+	case layoutBytes, layoutCode:
 		return bytes.Equal(c.Bytes(i), o.Bytes(j))
 	case layoutStruct:
 		for k := range c.kids {
@@ -257,7 +270,7 @@ func (c *Column) Compare(i int, o *Column, j int) int {
 		return cmp(c.v8[i], o.v8[j])
 	case layout16:
 		return c.v16[i].Cmp(o.v16[j])
-	case layoutBytes:
+	case layoutBytes, layoutCode:
 		return bytes.Compare(c.Bytes(i), o.Bytes(j))
 	case layoutStruct:
 		for k := range c.kids {
@@ -355,6 +368,21 @@ func (c *Column) hashInto(n int, hashes []uint64) {
 	case c.layout == layoutBytes:
 		for i := 0; i < n; i++ {
 			hashes[i] = mix(hashes[i], xxh3.Hash(c.data[c.offsets[i]:c.offsets[i+1]]))
+		}
+	case c.layout == layoutCode && c.kids[0].n <= n:
+		dict := &c.kids[0]
+		known := make([]uint64, dict.n)
+		for x := range known {
+			known[x] = xxh3.Hash(dict.Bytes(x))
+		}
+		for i, x := range c.v4[:n] {
+			if !c.Null(i) {
+				hashes[i] = mix(hashes[i], known[x])
+			}
+		}
+	case c.layout == layoutCode:
+		for i := 0; i < n; i++ {
+			hashes[i] = mix(hashes[i], xxh3.Hash(c.Bytes(i)))
 		}
 	case c.layout == layoutStruct:
 		for k := range c.kids {
