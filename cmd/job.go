@@ -591,7 +591,7 @@ func (o *opened) finish(ctx context.Context) error {
 func clientOptions(w *world, p *pipeline.Pipeline) (kafka.ClientOptions, error) {
 	c := kafka.ClientOptions{
 		Brokers: p.Kafka.Brokers, ClientID: p.Kafka.ClientID,
-		Events: func(text string) { fmt.Fprintln(w.stderr, "lockstep:", text) },
+		Events: w.brokers,
 	}
 	if t := p.Kafka.TLS; t != nil {
 		c.TLS = &kafka.TLSOptions{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}

@@ -137,7 +137,9 @@ func (o *replayOptions) run(ctx context.Context) error {
 	sum, err := replay.Run(ctx, run.job)
 	bar.Done()
 	if errors.Is(err, replay.ErrPaused) {
-		o.world.report(err, "go on with --resume")
+		// No error: it is what was asked for.
+		o.world.tell(err.Error())
+		o.world.tell("hint: go on with --resume")
 		return exitCode(exitInterrupted)
 	}
 	if errors.Is(err, replay.ErrInterrupted) {

@@ -37,11 +37,8 @@ type ClientOptions struct {
 	SASL *SASLOptions
 	// StartTimeout bounds the first contact with a broker; 0 is 10 s. Later outages are waited out.
 	StartTimeout time.Duration
-	// Events, when not nil, is told in one sentence about a lost broker and about its return. It is called
-	// from any goroutine.
-	Events func(string)
-	// Log, when not nil, gets the same sentences as warnings.
-	Log *slog.Logger
+	// Events, when not nil, is told about a lost broker and about its return. All clients of a run share one.
+	Events *Events
 }
 
 // TLSOptions name PEM files.

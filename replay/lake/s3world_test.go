@@ -129,102 +129,30 @@ func unrulyS3(t *testing.T, tell func(string), pick func(r *http.Request) string
 	return withS3(t.Context(), quick, tell), f, u, env
 }
 
-// byChance picks mischief for one request of so many.
+// byChance picks for one request of so many what comes next on the list.
 func byChance(seed uint64, of int) func(*http.Request) string {
 	var mu sync.Mutex
 	rng := rand.New(rand.NewPCG(seed, 1))
+	next := rng.IntN(len(mischief))
 	return func(*http.Request) string {
 		mu.Lock()
 		defer mu.Unlock()
 		if rng.IntN(of) > 0 {
 			return ""
 		}
-		return mischief[rng.IntN(len(mischief))]
+		next = (next + 1) % len(mischief)
+		return mischief[next]
 	}
 }
 
-// A sink over an unruly network, with several epochs, uploads of several parts and a restart between seal and publish,
-// gives every row once; its source reads them all; nothing is left behind.
+// A sink over an unruly network, with several epochs, uploads of several files and a restart between seal and publish,
+// gives every row once, in files that its manifest lists; its source reads them all.
 func TestS3DisorderedWorld(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
 	total := [len(mischief)]int64{}
+	seed := uint64(time.Now().UnixNano())
 	for round := range uint64(3) {
-		ctx, f, u, env := unrulyS3(t, func(string) {}, byChance(seed+round, 4))
-		const place = "s3://lake/out"
-		rng := rand.New(rand.NewPCG(seed, round))
-		rows := randomRows(rng, 4000, 1)
-		all, fields := record(rows, true)
-		sink, err := NewSink(ctx, place, SinkOptions{Env: env, FileRows: 300})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for epoch := range int64(8) {
-			w, err := sink.Open(ctx, "rows", fields)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for part := range 2 {
-				from := int(epoch)*500 + part*250
-				if err := w.Write(ctx, all.NewSlice(int64(from), int64(from+250)), nil); err != nil {
-					t.Fatal(err)
-				}
-			}
-			sink.Cut()
-			sealed, err := sink.Seal(ctx, epoch+1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if epoch%3 == 1 { // it dies, and another goes on
-				if sink, err = NewSink(ctx, place, SinkOptions{Env: env, FileRows: 300, Resume: true}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for range 2 {
-				if err := sink.Publish(ctx, epoch+1, sealed); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if epoch%3 == 1 {
-				continue
-			}
-			if err := sink.Close(); err != nil {
-				t.Fatal(err)
-			}
-			if sink, err = NewSink(ctx, place, SinkOptions{Env: env, FileRows: 300, Resume: true}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := sink.Finish(ctx); err != nil {
-			t.Fatal(err)
-		}
-		src, err := NewSource(ctx, SourceOptions{Place: place + "/rows", Env: env, Time: "at", Mode: Batch})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []row
-		for _, b := range drain(t, src) {
-			got = append(got, rowsOf(t, b)...)
-		}
-		if !reflect.DeepEqual(sortedByID(got), rows) {
-			t.Errorf("%d rows, want %d", len(got), len(rows))
-		}
-		src.Close()
-		manifest, err := ReadManifest(ctx, place, env)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f.mu.Lock()
-		visible := 0
-		for k := range f.objects {
-			if strings.HasSuffix(k, ".parquet") {
-				visible++
-			}
-		}
-		f.mu.Unlock()
-		if visible != len(manifest.Files) {
-			t.Errorf("%d files, %d in the manifest", visible, len(manifest.Files))
-		}
+		ctx, _, u, env := unrulyS3(t, func(string) {}, byChance(seed+round, 4))
+		disorderedWorld(t, ctx, seed+round, "s3://lake/out", env)
 		for i := range mischief {
 			total[i] += u.did[i].Load()
 		}
@@ -237,41 +165,89 @@ func TestS3DisorderedWorld(t *testing.T) {
 	}
 }
 
+func disorderedWorld(t *testing.T, ctx context.Context, seed uint64, place string, env map[string]string) {
+	t.Helper()
+	t.Logf("seed %d", seed)
+	rows := randomRows(rand.New(rand.NewPCG(seed, 2)), 4000, 1)
+	all, fields := record(rows, true)
+	reopen := func() *Sink {
+		s, err := NewSink(ctx, place, SinkOptions{Env: env, FileRows: 300, Resume: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	sink := reopen()
+	for epoch := range int64(8) {
+		w, err := sink.Open(ctx, "rows", fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for part := range int64(2) {
+			from := epoch*500 + part*250
+			if err := w.Write(ctx, all.NewSlice(from, from+250), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sink.Cut()
+		sealed, err := sink.Seal(ctx, epoch+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if epoch%3 == 1 { // it dies, and another goes on
+			sink = reopen()
+		}
+		for range 2 {
+			if err := sink.Publish(ctx, epoch+1, sealed); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if epoch%3 == 2 {
+			if err := sink.Close(); err != nil {
+				t.Fatal(err)
+			}
+			sink = reopen()
+		}
+	}
+	if err := sink.Finish(ctx); err != nil {
+		t.Fatal(err)
+	}
+	src, err := NewSource(ctx, SourceOptions{Place: place + "/rows", Env: env, Time: "at", Mode: Batch})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	var got []row
+	for _, b := range drain(t, src) {
+		got = append(got, rowsOf(t, b)...)
+	}
+	if !reflect.DeepEqual(sortedByID(got), rows) {
+		t.Errorf("%d rows, want %d", len(got), len(rows))
+	}
+	manifest, err := ReadManifest(ctx, place, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Open(ctx, place+"/rows", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := p.List(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(there) != len(manifest.Files) {
+		t.Errorf("%d files, %d in the manifest", len(there), len(manifest.Files))
+	}
+}
+
 // Of many that create one name over an unruly network exactly one does, its content is there, and it knows: a run that
 // took the loss of an answer for another run's claim would stop for nothing.
 func TestS3CreateOnce(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	ctx, f, _, env := unrulyS3(t, func(string) {}, byChance(seed, 2))
-	for round := range 30 {
-		name := fmt.Sprintf("checkpoints/%d.json", round)
-		const runs = 4
-		won := make([]error, runs)
-		var all sync.WaitGroup
-		for i := range won {
-			all.Go(func() {
-				v, err := OpenVault(ctx, "s3://lake/ck", env)
-				if err == nil {
-					// Claims of two runs say the same.
-					err = v.Create(ctx, name, []byte("claim"))
-				}
-				won[i] = err
-			})
-		}
-		all.Wait()
-		winners := 0
-		for _, err := range won {
-			switch {
-			case err == nil:
-				winners++
-			case !errors.Is(err, fs.ErrExist):
-				t.Fatal(err)
-			}
-		}
-		if winners != 1 || string(f.objects["ck/"+name]) != "claim" {
-			t.Fatalf("round %d: %d think that they created it: %v", round, winners, won)
-		}
-	}
+	ctx, _, _, env := unrulyS3(t, func(string) {}, byChance(seed, 2))
+	createOnce(t, ctx, 12, "s3://lake/ck", env)
 	// One alone, whose answer is lost for sure.
 	for _, what := range []string{"lost answer", "answer is an error", "twice, second answer"} {
 		first := true
@@ -291,6 +267,43 @@ func TestS3CreateOnce(t *testing.T) {
 		}
 		if err := v.Create(ctx, "a", []byte("mine")); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("%s: created twice: %v", what, err)
+		}
+	}
+}
+
+func createOnce(t *testing.T, ctx context.Context, rounds int, place string, env map[string]string) {
+	t.Helper()
+	for round := range rounds {
+		name := fmt.Sprintf("checkpoints/%d.json", round)
+		const runs = 4
+		won := make([]error, runs)
+		var all sync.WaitGroup
+		for i := range won {
+			all.Go(func() {
+				v, err := OpenVault(ctx, place, env)
+				if err == nil {
+					// Claims of two runs say the same.
+					err = v.Create(ctx, name, []byte("claim"))
+				}
+				won[i] = err
+			})
+		}
+		all.Wait()
+		winners := 0
+		for _, err := range won {
+			switch {
+			case err == nil:
+				winners++
+			case !errors.Is(err, fs.ErrExist):
+				t.Fatal(err)
+			}
+		}
+		v, err := OpenVault(ctx, place, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := v.Get(ctx, name); err != nil || winners != 1 || string(text) != "claim" {
+			t.Fatalf("round %d: %d think that they created it: %v", round, winners, won)
 		}
 	}
 }

@@ -114,7 +114,9 @@ type File struct {
 
 // sealedEpoch is what Seal returns.
 type sealedEpoch struct {
-	Epoch  int64           `json:"epoch"`
+	Epoch int64 `json:"epoch"`
+	// After is the epoch of the manifest that this one comes upon.
+	After  int64           `json:"after"`
 	Files  []File          `json:"files"`
 	Next   map[string]int  `json:"next"`
 	Inputs json.RawMessage `json:"inputs,omitempty"`
@@ -422,7 +424,7 @@ func (s *Sink) Seal(ctx context.Context, epoch int64) ([]byte, error) {
 		s.ended[i].Epoch = epoch
 	}
 	slices.SortFunc(s.ended, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	out, err := json.Marshal(sealedEpoch{Epoch: epoch, Files: s.ended, Next: s.numbers, Inputs: s.inputs})
+	out, err := json.Marshal(sealedEpoch{Epoch: epoch, After: s.manifest.Epoch, Files: s.ended, Next: s.numbers, Inputs: s.inputs})
 	for _, f := range s.ended {
 		s.sealed[f.Token] = true
 	}
@@ -445,6 +447,10 @@ func (s *Sink) Publish(ctx context.Context, epoch int64, sealed []byte) error {
 	s.mu.Unlock() // writers go on meanwhile
 	if m.Epoch >= epoch {
 		return nil
+	}
+	if m.Epoch < e.After {
+		return fail(schema.WithHint(fmt.Errorf("its manifest is of epoch %d and was of epoch %d before", m.Epoch, e.After),
+			"the files are all there; a request that came late, or someone else, put an old list of them in its place: put the newer one back, or run it anew"))
 	}
 	if m.Replace {
 		for _, f := range m.Files {
