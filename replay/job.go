@@ -7,6 +7,7 @@ import (
 
 	"github.com/lockstep-data/lockstep/replay/expr"
 	"github.com/lockstep-data/lockstep/replay/sql"
+	"github.com/lockstep-data/lockstep/replay/state"
 	"github.com/lockstep-data/lockstep/schema"
 )
 
@@ -56,6 +57,8 @@ type Job struct {
 	Checkpoints     *Checkpoints
 	CheckpointEvery time.Duration
 	CheckpointRows  int64
+	// Disk takes the state that memory has no room for; nil: all stays in memory.
+	Disk *state.Disk
 	// StopAndSave, when closed, ends a run with Checkpoints at a checkpoint, with ErrPaused.
 	StopAndSave <-chan struct{}
 	// Clock measures the run; it decides nothing.
@@ -135,10 +138,19 @@ type Summary struct {
 	RowsPerSecond  float64 `json:"rows_per_second"`
 	PeakStateBytes int64   `json:"peak_state_bytes"`
 	StateRows      int64   `json:"state_rows_at_end"`
+	// Spilled is the state that memory had no room for; nil when there was none.
+	Spilled *Spilled `json:"spilled,omitempty"`
 	// Checkpoints is the number of checkpoints this process made, MaxPause the longest that one stopped it.
 	Checkpoints int64      `json:"checkpoints,omitempty"`
 	MaxPause    float64    `json:"max_pause_seconds,omitempty"`
 	Decisions   []Decision `json:"decisions"`
+}
+
+// Spilled is state that lay on disk: how much was written in all, and how much was there at most.
+type Spilled struct {
+	Place     string `json:"place"`
+	Bytes     int64  `json:"bytes"`
+	PeakBytes int64  `json:"peak_bytes"`
 }
 
 // StreamSummary counts the rows of one stream. Every row read is late, rejected, a duplicate, a conflict, or was
