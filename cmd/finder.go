@@ -41,7 +41,7 @@ func newFinder(w *world) pipeline.Finder {
 			return fields, where, err
 		},
 		TableFields: func(ctx context.Context, t pipeline.Table) ([]schema.Field, string, error) {
-			_, fields, err := lake.ReadTable(ctx, t.Lake, nil, tableOptions(w))
+			fields, err := lake.TableFields(ctx, t.Lake, tableOptions(w))
 			return fields, t.Lake, err
 		},
 	}

@@ -18,12 +18,14 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/twmb/franz-go/pkg/sr"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/lockstep-data/lockstep/replay"
 	"github.com/lockstep-data/lockstep/replay/kafka"
 	"github.com/lockstep-data/lockstep/replay/lake"
 	"github.com/lockstep-data/lockstep/replay/pipeline"
 	"github.com/lockstep-data/lockstep/replay/sql"
+	"github.com/lockstep-data/lockstep/replay/state"
 	"github.com/lockstep-data/lockstep/schema"
 	"github.com/lockstep-data/lockstep/schema/avro"
 )
@@ -98,7 +100,7 @@ func (o *replayOptions) fill(ctx context.Context, run *opened, checked *pipeline
 	if err := o.openTopics(ctx, run, checked.Pipeline); err != nil {
 		return err
 	}
-	if err := o.takeCheckpoints(ctx, run); err != nil {
+	if err := o.takeCheckpoints(ctx, run, checked.Pipeline); err != nil {
 		return err
 	}
 	used := usedColumns(checked.Plan.Root)
@@ -113,19 +115,41 @@ func (o *replayOptions) fill(ctx context.Context, run *opened, checked *pipeline
 			return fmt.Errorf("stream %s: %w", s.Name, err)
 		}
 	}
-	for _, t := range checked.Pipeline.Tables {
-		if used.tables[t.Name] {
-			if run.job.Tables[t.Name], err = openTable(ctx, o.world, &t, checked.Catalog.Tables[t.Name]); err != nil {
-				return fmt.Errorf("table %s: %w", t.Name, err)
-			}
-		}
+	if err := o.openTables(ctx, run, checked, used.tables); err != nil {
+		return err
 	}
 	return o.openOutputs(ctx, run, checked)
 }
 
+// openTables reads the tables that are used, all at once.
+func (o *replayOptions) openTables(ctx context.Context, run *opened, checked *pipeline.Checked, used map[string]bool) error {
+	tables := checked.Pipeline.Tables
+	read := make([]*replay.TableInput, len(tables))
+	work, ctx := errgroup.WithContext(ctx)
+	for i := range tables {
+		t := &tables[i]
+		if !used[t.Name] {
+			continue
+		}
+		work.Go(func() (err error) {
+			if read[i], err = openTable(ctx, o.world, t, checked.Catalog.Tables[t.Name], o.traced == nil); err != nil {
+				err = fmt.Errorf("table %s: %w", t.Name, err)
+			}
+			return err
+		})
+	}
+	err := work.Wait()
+	for i, t := range tables {
+		if read[i] != nil {
+			run.job.Tables[t.Name] = read[i]
+		}
+	}
+	return err
+}
+
 // takeCheckpoints takes the place of the run's checkpoints, before any output is opened: what an output may hold
 // depends on the last checkpoint.
-func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened) error {
+func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened, p *pipeline.Pipeline) error {
 	if o.checkpoint == "" {
 		return nil
 	}
@@ -133,7 +157,7 @@ func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened) error 
 	if err != nil {
 		return err
 	}
-	run.job.CheckpointEvery, run.job.CheckpointRows = o.checkpointEvery, o.checkpointRows
+	run.job.CheckpointEvery, run.job.CheckpointRows, run.job.Settings = o.checkpointEvery, o.checkpointRows, settings(p)
 	run.job.Checkpoints, err = replay.TakeCheckpoints(ctx, vault, o.resume, o.keep, run.happened)
 	if err != nil {
 		return err
@@ -144,6 +168,9 @@ func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened) error 
 			text += fmt.Sprintf(", with parallelism %d, which was %d", run.job.Parallelism, last.Parallelism)
 		}
 		fmt.Fprintln(o.world.stderr, "lockstep:", text)
+		for _, c := range changes(last.Settings, run.job.Settings) {
+			fmt.Fprintln(o.world.stderr, "lockstep: changed since:", c)
+		}
 	}
 	return nil
 }
@@ -246,7 +273,7 @@ func (o *replayOptions) openStream(ctx context.Context, run *opened, checked *pi
 		in.Source, err = o.kafkaSource(ctx, checked, s, rel)
 	} else {
 		var src *lake.Source
-		if src, err = o.lakeSource(ctx, s, rel, names); err == nil {
+		if src, err = o.lakeSource(ctx, s, rel, names, o.traced == nil); err == nil {
 			in.Source = src
 			run.total += src.Rows()
 		}
@@ -265,13 +292,15 @@ func (o *replayOptions) openStream(ctx context.Context, run *opened, checked *pi
 	return nil
 }
 
-func (o *replayOptions) lakeSource(ctx context.Context, s *pipeline.Stream, rel sql.Relation, names []string) (*lake.Source, error) {
+// lakeSource opens a stream's files; coded: with text as dictionaries where they have it so.
+func (o *replayOptions) lakeSource(ctx context.Context, s *pipeline.Stream, rel sql.Relation, names []string, coded bool) (*lake.Source, error) {
 	if s.Lake == "" {
 		return nil, schema.WithHint(errors.New("it has no lake"), "give it `lake:`, or run --from kafka")
 	}
 	opts := lake.SourceOptions{
 		Place: s.Lake, Env: o.world.env, Fields: rel.Fields, Columns: names, Time: s.Time, LaneByFile: s.LaneByFile,
 		Partition: s.Positions.Partition, Offset: s.Positions.Offset, Timestamp: s.Positions.Timestamp,
+		KeepDictionary: coded,
 	}
 	if o.as == "stream" || o.traced != nil && s.LaneByFile {
 		opts.Mode = lake.Stream // files that are lanes have row numbers in this mode alone
@@ -371,16 +400,18 @@ func brokerBound(flag, text string) (kafka.Bound, error) {
 	return kafka.AtTime(t), err
 }
 
-// openTable reads a table into memory.
-func openTable(ctx context.Context, w *world, t *pipeline.Table, rel sql.Relation) (*replay.TableInput, error) {
+// openTable reads a table into memory; coded: with text as dictionaries where the files have it so.
+func openTable(ctx context.Context, w *world, t *pipeline.Table, rel sql.Relation, coded bool) (*replay.TableInput, error) {
 	if t.Lake == "" {
 		return nil, schema.WithHint(errors.New("it has no lake"), "give it `lake:`, a file or a folder")
 	}
-	records, _, err := lake.ReadTable(ctx, t.Lake, rel.Fields, tableOptions(w))
+	opts := tableOptions(w)
+	opts.KeepDictionary = coded
+	records, _, err := lake.ReadTable(ctx, t.Lake, rel.Fields, opts)
 	if err != nil {
 		return nil, err
 	}
-	cols := make([]arrow.Array, len(rel.Fields))
+	cols, fields := make([]arrow.Array, len(rel.Fields)), make([]arrow.Field, len(rel.Fields))
 	rows := int64(0)
 	for _, r := range records {
 		rows += r.NumRows()
@@ -390,18 +421,14 @@ func openTable(ctx context.Context, w *world, t *pipeline.Table, rel sql.Relatio
 		for i, r := range records {
 			parts[i] = r.Column(c)
 		}
-		switch len(parts) {
-		case 0:
+		if len(parts) == 0 {
 			cols[c] = array.MakeArrayOfNull(memory.DefaultAllocator, f.Type.Arrow(), 0)
-		case 1:
-			cols[c] = parts[0]
-		default:
-			if cols[c], err = array.Concatenate(parts, memory.DefaultAllocator); err != nil {
-				return nil, fmt.Errorf("column %s: %w", f.Name, err)
-			}
+		} else if cols[c], err = state.Concatenate(parts); err != nil {
+			return nil, fmt.Errorf("column %s: %w", f.Name, err)
 		}
+		fields[c] = arrow.Field{Name: f.Name, Type: cols[c].DataType(), Nullable: true}
 	}
-	in := &replay.TableInput{Record: array.NewRecord(schema.ArrowSchema(rel.Fields), cols, rows), Versions: -1}
+	in := &replay.TableInput{Record: array.NewRecord(arrow.NewSchema(fields, nil), cols, rows), Versions: -1}
 	for i, f := range rel.Fields {
 		in.Columns = append(in.Columns, i)
 		if f.Name == rel.Versions {
@@ -525,10 +552,10 @@ func (o *replayOptions) openTopics(ctx context.Context, run *opened, p *pipeline
 	}
 	opts := kafka.SinkOptions{Client: client, Outputs: topics, CreateTopics: true, Now: o.world.now}
 	if exactlyOnce(p) {
-		// A transaction must outlast its epoch; brokers allow a quarter of an hour unless told otherwise.
+		// Brokers allow a quarter of an hour unless told otherwise.
 		opts.Transaction = &kafka.Transaction{
 			ID: p.Kafka.Group, Group: p.Kafka.Group, Topics: map[string]string{},
-			Timeout: min(15*time.Minute, max(time.Minute, 6*o.checkpointEvery)),
+			Timeout: 15 * time.Minute, Least: min(15*time.Minute, max(time.Minute, 6*o.checkpointEvery)),
 		}
 		for _, s := range p.Streams {
 			if o.from == "kafka" && s.Kafka != nil {
@@ -564,7 +591,7 @@ func (o *opened) finish(ctx context.Context) error {
 func clientOptions(w *world, p *pipeline.Pipeline) (kafka.ClientOptions, error) {
 	c := kafka.ClientOptions{
 		Brokers: p.Kafka.Brokers, ClientID: p.Kafka.ClientID,
-		Events: func(text string) { fmt.Fprintln(w.stderr, "lockstep:", text) },
+		Events: w.brokers,
 	}
 	if t := p.Kafka.TLS; t != nil {
 		c.TLS = &kafka.TLSOptions{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}

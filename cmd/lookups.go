@@ -32,7 +32,7 @@ func (l *lookupTables) open(name string) *lookupTable {
 	l.tables[name] = nil
 	checked := l.t.trace.plain
 	table := checked.Pipeline.Table(name)
-	in, err := openTable(context.Background(), l.t.world, table, checked.Catalog.Tables[name])
+	in, err := openTable(context.Background(), l.t.world, table, checked.Catalog.Tables[name], false)
 	if err != nil {
 		return nil
 	}

@@ -208,6 +208,9 @@ func listed(arg arrow.Array, separator string, pick, ends []int32) (arrow.Array,
 
 func collected(t schema.Type, arg arrow.Array, pick, ends []int32) (arrow.Array, error) {
 	kid, err := state.Take(arg, pick)
+	if err == nil {
+		kid, err = state.Plain(kid)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -3,12 +3,13 @@ package replay
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
-	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/lockstep-data/lockstep/replay/expr"
 	"github.com/lockstep-data/lockstep/replay/sql"
@@ -27,11 +28,15 @@ type graph struct {
 	aside    *sides
 	stats    *stats
 	counts   []atomic.Int64 // by output
+	routes   []*routes      // whatever sends to the outputs
 	deduped  map[string]*[]*task
 	joins    int // how many were made, for their names
 	groups   int
-	restored int64   // rows that earlier processes read
-	stages   []stage // those that keep rows, inputs before what reads them
+	restored int64 // rows that earlier processes read
+	// recovered rows were held in the checkpoint; it took recovery until the first new row could be read.
+	recovered int64
+	recovery  time.Duration
+	stages    []stage // those that keep rows, inputs before what reads them
 	epochs
 }
 
@@ -81,6 +86,9 @@ func (g *graph) assemble(ctx context.Context) error {
 			clock: newClock(name, in.Disorder, job.Mode, job.Final, job.Decisions),
 		}
 	}
+	if err := g.indexTables(); err != nil {
+		return err
+	}
 	branches := []sql.Node{job.Plan.Root}
 	if u, ok := job.Plan.Root.(*sql.Union); ok {
 		branches = u.Inputs
@@ -100,6 +108,24 @@ func (g *graph) assemble(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// indexTables makes the look-up tables, all at once.
+func (g *graph) indexTables() error {
+	names := slices.Sorted(maps.Keys(g.job.Tables))
+	made := make([]*table, len(names))
+	var work errgroup.Group
+	for i, name := range names {
+		work.Go(func() (err error) {
+			made[i], err = newTable(name, g.job.Tables[name])
+			return err
+		})
+	}
+	err := work.Wait()
+	for i, name := range names {
+		g.tables[name] = made[i]
+	}
+	return err
 }
 
 // collect finds the streams that a plan reads, in the order of the query.
@@ -450,16 +476,9 @@ func (g *graph) buildLookup(n *sql.Lookup) (*flow, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := g.job.Tables[n.Table]
-	if in == nil {
-		return nil, fmt.Errorf("table %s has no input", n.Table)
-	}
-	t := g.tables[n.Table]
+	in, t := g.job.Tables[n.Table], g.tables[n.Table]
 	if t == nil {
-		if t, err = newTable(n.Table, in); err != nil {
-			return nil, err
-		}
-		g.tables[n.Table] = t
+		return nil, fmt.Errorf("table %s has no input", n.Table)
 	}
 	before := f.origin
 	f.add(func() (step, error) { return newLookup(n, t, in, g.failures(before)) })
@@ -470,16 +489,16 @@ func (g *graph) buildLookup(n *sql.Lookup) (*flow, error) {
 
 func (g *graph) toOutputs(ctx context.Context, f *flow) error {
 	fields := g.job.Plan.Fields
-	sc := schema.ArrowSchema(fields)
-	record := func(b *batch) arrow.Record { return array.NewRecord(sc, b.cols, int64(b.rows())) }
 	return f.from(func(int) (outlet, error) {
 		x := &routes{stats: g.stats}
+		x.watermark.Store(NoTime)
+		g.routes = append(g.routes, x)
 		var err error
 		if x.steps, err = makeSteps(f.steps); err != nil {
 			return nil, err
 		}
 		for i, out := range g.job.Outputs {
-			r := route{count: &g.counts[i], record: record, fail: g.failures(f.origin)}
+			r := route{count: &g.counts[i], fields: fields, coded: true, fail: g.failures(f.origin)}
 			if out.Where != nil {
 				if r.where, err = expr.Compile(out.Where); err != nil {
 					return nil, err
@@ -490,6 +509,8 @@ func (g *graph) toOutputs(ctx context.Context, f *flow) error {
 				if err != nil {
 					return nil, err
 				}
+				_, coded := w.(CodedWriter)
+				r.coded = r.coded && coded
 				r.writers = append(r.writers, w)
 			}
 			x.outputs = append(x.outputs, r)

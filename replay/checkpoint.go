@@ -43,6 +43,7 @@ type Checkpoint struct {
 	Parallelism int                    `json:"parallelism"`
 	Streams     map[string]SavedStream `json:"streams"`
 	Operators   []SavedOperator        `json:"operators"`
+	Settings    map[string]string      `json:"settings,omitempty"`
 	// Sealed is what each sink gave for SealedEpoch, which is Epoch but where a run has taken the place since.
 	Sealed      map[string][]byte `json:"sealed"`
 	SealedEpoch int64             `json:"sealed_epoch"`
@@ -50,6 +51,8 @@ type Checkpoint struct {
 	First       int64             `json:"first"`
 	Last        int64             `json:"last"`
 	Peak        int64             `json:"peak_state_bytes"`
+
+	watermark int64 // of the outputs, for the sinks; a run that goes on finds it again
 }
 
 // SavedStream is a stream's clock and counts.

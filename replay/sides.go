@@ -75,6 +75,9 @@ func (s *sides) write(ctx context.Context, side string, from origin, b *batch, r
 			continue
 		}
 		a, err := state.Take(b.cols[c], rows)
+		if err == nil {
+			a, err = state.Plain(a)
+		}
 		if err != nil {
 			return err
 		}

@@ -36,6 +36,9 @@ type Writer interface {
 	Write(ctx context.Context, rec arrow.Record, times []int64) error
 }
 
+// CodedWriter is a writer that also takes text as Arrow dictionaries of int32, where the engine has it so.
+type CodedWriter interface{ TakesCodes() }
+
 // Decider is a sink whose Publish, when Decides says so, is what makes an epoch happen: it is published first, and
 // a checkpoint that it did not publish never happened. Committed tells by what Seal gave.
 type Decider interface {
@@ -54,4 +57,8 @@ type Inputs struct {
 	// Positions is where each lane of each stream goes on.
 	Positions map[string]map[string]int64 `json:"positions"`
 	Decisions []Decision                  `json:"decisions"`
+	// Watermark is the outputs': no row still to come is earlier (microseconds since 1970). It is nil before the
+	// first is known, and when Complete says that nothing is to come.
+	Watermark *int64 `json:"watermark,omitempty"`
+	Complete  bool   `json:"complete,omitempty"`
 }

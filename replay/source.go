@@ -47,7 +47,8 @@ type Block struct {
 	Lane int
 	// Opened, when not nil, is a lane that the engine has not seen; it has the next number, which is Lane.
 	Opened *Lane
-	// Record holds the rows: one column for each of Fields. Nil when there are none.
+	// Record holds the rows: one column for each of Fields, text also as a dictionary of int32. Nil when there are
+	// none.
 	Record arrow.Record
 	// Offsets are the rows' positions in their lane; nil where the rows have none.
 	Offsets []int64

@@ -5,9 +5,11 @@ import (
 	"sync/atomic"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
 
 	"github.com/lockstep-data/lockstep/replay/expr"
 	"github.com/lockstep-data/lockstep/replay/state"
+	"github.com/lockstep-data/lockstep/schema"
 )
 
 // batchRows is how many rows operators gather before they pass them on: enough to pay for a message, few enough
@@ -370,6 +372,8 @@ type routes struct {
 	steps   []step
 	outputs []route
 	stats   *stats
+	// watermark is that of the rows sent here.
+	watermark atomic.Int64
 }
 
 type route struct {
@@ -377,8 +381,27 @@ type route struct {
 	fail    failures
 	writers []Writer
 	count   *atomic.Int64
-	record  func(*batch) arrow.Record
+	fields  []schema.Field
+	coded   bool // whether all writers take text as dictionaries
 	rows    []int32
+}
+
+// record is what the writers are given.
+func (r *route) record(b *batch) (arrow.Record, error) {
+	cols, fields := make([]arrow.Array, len(b.cols)), make([]arrow.Field, len(b.cols))
+	for i, a := range b.cols {
+		if !r.coded {
+			var err error
+			if a, err = state.Plain(a); err != nil {
+				return nil, err
+			}
+		}
+		cols[i], fields[i] = a, arrow.Field{Name: r.fields[i].Name, Type: r.fields[i].Type.Arrow(), Nullable: true}
+		if a.DataType().ID() == arrow.DICTIONARY {
+			fields[i].Type = a.DataType()
+		}
+	}
+	return array.NewRecord(arrow.NewSchema(fields, nil), cols, int64(b.rows())), nil
 }
 
 func (x *routes) send(ctx context.Context, b *batch) error {
@@ -407,7 +430,10 @@ func (x *routes) send(ctx context.Context, b *batch) error {
 				}
 			}
 		}
-		rec := r.record(mine)
+		rec, err := r.record(mine)
+		if err != nil {
+			return err
+		}
 		for _, w := range r.writers {
 			if err := w.Write(ctx, rec, mine.times); err != nil {
 				return err
@@ -419,8 +445,11 @@ func (x *routes) send(ctx context.Context, b *batch) error {
 	return nil
 }
 
-func (x *routes) advance(context.Context, int64) error { return nil }
+func (x *routes) advance(_ context.Context, w int64) error {
+	raise(&x.watermark, w)
+	return nil
+}
 
-func (x *routes) end(context.Context, int64) error { return nil }
+func (x *routes) end(ctx context.Context, w int64) error { return x.advance(ctx, w) }
 
 func (x *routes) barrier(context.Context, int64) error { return nil }

@@ -112,6 +112,8 @@ func (v *vec) load(a arrow.Array, t schema.Type, n int) error {
 		if n > 0 {
 			v.loadText(c.ValueOffsets(), a, n)
 		}
+	case *array.Dictionary:
+		ok = (t.Kind == schema.String || t.Kind == schema.Bytes) && v.loadCodes(c, n)
 	default:
 		v.idx = nil
 		ok = isNested(t.Kind)
@@ -138,6 +140,26 @@ func (v *vec) loadText(offsets []int32, a arrow.Array, n int) {
 		}
 		lo = hi
 	}
+}
+
+// loadCodes takes text that comes as a dictionary of int32.
+func (v *vec) loadCodes(a *array.Dictionary, n int) bool {
+	codes, ok := a.Indices().(*array.Int32)
+	text, isText := a.Dictionary().(interface{ ValueOffsets() []int32 })
+	if !ok || !isText {
+		return false
+	}
+	words := vec{}
+	if k := a.Dictionary().Len(); k > 0 {
+		words.loadText(text.ValueOffsets(), a.Dictionary(), k)
+	}
+	v.s = grown(v.s, n)
+	for i, x := range codes.Int32Values()[:n] {
+		if v.s[i] = ""; v.null == nil || !v.null[i] {
+			v.s[i] = words.s[x]
+		}
+	}
+	return true
 }
 
 // array is v as an Arrow array of n rows that shares no memory with it: plain numbers are handed over and

@@ -8,9 +8,9 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/lockstep-data/lockstep/replay"
+	"github.com/lockstep-data/lockstep/replay/state"
 )
 
 // block is a piece of a unit, decoded. The slices beside the record are nil where the lake has no such column.
@@ -78,13 +78,14 @@ func (s *Source) block(u *unit, rec arrow.Record, first int64) (block, error) {
 	cols := make([]arrow.Array, len(s.fields))
 	fields := make([]arrow.Field, len(s.fields))
 	for i := range s.fields {
+		var err error
 		if at := f.at[i]; at >= 0 {
-			cols[i] = rec.Column(at)
+			cols[i], err = s.coders[i].code(rec.Column(at))
 		} else {
-			var err error
-			if cols[i], err = f.consts[i].column(n); err != nil {
-				return block{}, err
-			}
+			cols[i], err = f.consts[i].column(n)
+		}
+		if err != nil {
+			return block{}, err
 		}
 		fields[i] = arrow.Field{Name: s.fields[i].Name, Type: cols[i].DataType(), Nullable: true}
 	}
@@ -206,7 +207,7 @@ func (b block) ranges(r []int) (block, error) {
 				parts = append(parts, array.NewSlice(b.rec.Column(c), int64(r[i]), int64(r[i+1])))
 			}
 			var err error
-			if cols[c], err = array.Concatenate(parts, memory.DefaultAllocator); err != nil {
+			if cols[c], err = state.Concatenate(parts); err != nil {
 				return block{}, err
 			}
 		}

@@ -53,6 +53,8 @@ func diskError(err error) error {
 	return err
 }
 
+func (s *staged) with(context.Context) {}
+
 func (s *staged) Write(p []byte) (int, error) {
 	n, err := s.f.Write(p)
 	return n, diskError(err)

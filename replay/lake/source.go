@@ -51,8 +51,8 @@ type SourceOptions struct {
 	Parallelism int
 	// BlockRows bounds a block; 0 means 32,768.
 	BlockRows int
-	// KeepDictionary gives text as Arrow dictionaries where the file has it so; a batch only. A block's column
-	// is then of its type or of a dictionary of it, and the dictionary may change with every block.
+	// KeepDictionary gives text of few distinct values as Arrow dictionaries where the files have it so. A block's
+	// column is then of its type or of a dictionary of it; all blocks have the same dictionary, or its beginning.
 	KeepDictionary bool
 }
 
@@ -61,6 +61,7 @@ type Source struct {
 	opts      SourceOptions
 	place     Place
 	fields    []schema.Field
+	coders    []coder // by field
 	files     []*dataFile
 	units     []*unit
 	positions bool
@@ -222,6 +223,7 @@ func (s *Source) plan() error {
 		}
 		s.fields = append(s.fields, f)
 	}
+	s.coders = make([]coder, len(s.fields))
 	var time *schema.Field
 	if s.opts.Time != "" {
 		f, ok := find(s.opts.Time)
@@ -318,7 +320,7 @@ func (f *dataFile) plan(s *Source, time *schema.Field) error {
 		f.at, f.consts = append(f.at, at), append(f.consts, constant{})
 	}
 	var err error
-	f.reader, err = f.pq.Reader(read, parquet.ReadOptions{KeepDictionary: s.opts.KeepDictionary && s.opts.Mode == Batch})
+	f.reader, err = f.pq.Reader(read, parquet.ReadOptions{KeepDictionary: s.opts.KeepDictionary})
 	if err != nil && s.opts.Fields == nil && f.number > 0 {
 		return fmt.Errorf("%w; the columns are those of %s", err, s.files[0].obj.Name)
 	}

@@ -1,8 +1,10 @@
 package lake
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -13,8 +15,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
 	"github.com/lockstep-data/lockstep/replay"
+	"github.com/lockstep-data/lockstep/replay/state"
 	"github.com/lockstep-data/lockstep/schema"
+	"github.com/lockstep-data/lockstep/schema/parquet"
 )
 
 // randomRows are a day's rows over partitions, out of order by up to disorder; some have no time.
@@ -414,5 +422,67 @@ func TestCloseWhileReadingAhead(t *testing.T) {
 	cancel()
 	if _, err := open(t, SourceOptions{Place: dir, Time: "at"}).Next(ctx); err != context.Canceled && err != nil {
 		t.Error(err)
+	}
+}
+
+// TestOneDictionaryForAllFiles reads text of few and of many words out of files that number their words differently.
+func TestOneDictionaryForAllFiles(t *testing.T) {
+	dir := t.TempDir()
+	fields := []schema.Field{{Name: "few", Type: schema.Type{Kind: schema.String}}, {Name: "many", Type: schema.Type{Kind: schema.String}}}
+	for f := range 3 {
+		few, many := array.NewStringBuilder(memory.DefaultAllocator), array.NewStringBuilder(memory.DefaultAllocator)
+		for i := range 4 * coderWords {
+			if i%7 == f {
+				few.AppendNull()
+			} else {
+				few.Append(fmt.Sprint("word", (i*(f+1))%(5+f)))
+			}
+			many.Append(fmt.Sprint("name", f, "-", i%(coderWords*2/5)))
+		}
+		var out bytes.Buffer
+		w, err := parquet.NewWriter(&out, fields, parquet.WriteOptions{RowGroupRows: coderWords})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec := array.NewRecord(schema.ArrowSchema(fields), []arrow.Array{few.NewArray(), many.NewArray()}, 4*coderWords)
+		if err := errors.Join(w.Write(rec), w.Close(), os.WriteFile(filepath.Join(dir, fmt.Sprint(f, ".parquet")), out.Bytes(), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(keep bool) []arrow.Record {
+		records, _, err := ReadTable(context.Background(), dir, nil, TableOptions{KeepDictionary: keep, Parallelism: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return records
+	}
+	plain, coded := read(false), read(true)
+	kept := 0
+	for c := range fields {
+		parts := func(records []arrow.Record) arrow.Array {
+			var out []arrow.Array
+			for _, r := range records {
+				out = append(out, r.Column(c))
+				if r.Column(c).DataType().ID() == arrow.DICTIONARY {
+					kept++
+				}
+			}
+			a, err := state.Concatenate(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return a
+		}
+		want, got := parts(plain), parts(coded)
+		if is := got.DataType().ID() == arrow.DICTIONARY; is != (c == 0) {
+			t.Errorf("column %s of all files is %s", fields[c].Name, got.DataType())
+		}
+		text, err := state.Plain(got)
+		if err != nil || !array.Equal(text, want) {
+			t.Errorf("column %s is not the same with a dictionary (%v)", fields[c].Name, err)
+		}
+	}
+	if kept <= len(coded) {
+		t.Errorf("of %d blocks, %d columns have a dictionary: none of many words was kept", len(coded), kept)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -23,8 +24,9 @@ type TableOptions struct {
 	Env map[string]string
 	// CSV and NDJSON read .csv, and .ndjson or .jsonl, also as .gz and .zst.
 	CSV, NDJSON ReadText
-	// Parallelism is as in SourceOptions.
-	Parallelism int
+	// Parallelism and KeepDictionary are as in SourceOptions.
+	Parallelism    int
+	KeepDictionary bool
 }
 
 var tableFormats = []struct{ extension, format string }{
@@ -48,14 +50,7 @@ func ReadTable(ctx context.Context, place string, fields []schema.Field, opts Ta
 	if err != nil {
 		return nil, nil, err
 	}
-	var extensions []string
-	for _, f := range tableFormats {
-		extensions = append(extensions, f.extension)
-		if f.format != "parquet" {
-			extensions = append(extensions, f.extension+".gz", f.extension+".zst")
-		}
-	}
-	objects, err := p.List(ctx, extensions...)
+	objects, err := p.List(ctx, tableExtensions()...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -98,8 +93,40 @@ func ReadTable(ctx context.Context, place string, fields []schema.Field, opts Ta
 	return records, fields, nil
 }
 
+// TableFields are the columns that ReadTable finds. Of Parquet it reads the footers alone.
+func TableFields(ctx context.Context, place string, opts TableOptions) ([]schema.Field, error) {
+	p, err := Open(ctx, place, opts.Env)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := p.List(ctx, tableExtensions()...)
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(objects, func(o Object) bool { return tableFormat(o.key) != "parquet" }) {
+		_, fields, err := ReadTable(ctx, place, nil, opts)
+		return fields, err
+	}
+	src, err := NewSource(ctx, SourceOptions{Place: place, Env: opts.Env})
+	if err != nil {
+		return nil, err
+	}
+	return src.Fields(), src.Close()
+}
+
+func tableExtensions() []string {
+	var out []string
+	for _, f := range tableFormats {
+		out = append(out, f.extension)
+		if f.format != "parquet" {
+			out = append(out, f.extension+".gz", f.extension+".zst")
+		}
+	}
+	return out
+}
+
 func readParquetTable(ctx context.Context, place string, fields []schema.Field, opts TableOptions) ([]arrow.Record, []schema.Field, error) {
-	src, err := NewSource(ctx, SourceOptions{Place: place, Env: opts.Env, Fields: fields, Parallelism: opts.Parallelism, BlockRows: 128 << 10})
+	src, err := NewSource(ctx, SourceOptions{Place: place, Env: opts.Env, Fields: fields, Parallelism: opts.Parallelism, BlockRows: 128 << 10, KeepDictionary: opts.KeepDictionary})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -7,6 +7,8 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/bitutil"
 	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"github.com/lockstep-data/lockstep/replay/state"
 )
 
 // take is a block of the rows at the given positions, in that order.
@@ -71,12 +73,21 @@ func joinBlocks(blocks []block) (block, error) {
 			parts[i] = b.rec.Column(c)
 		}
 		var err error
-		if cols[c], err = array.Concatenate(parts, memory.DefaultAllocator); err != nil {
+		if cols[c], err = state.Concatenate(parts); err != nil {
 			return block{}, err
 		}
 	}
-	out.rec = array.NewRecord(blocks[0].rec.Schema(), cols, rows)
+	out.rec = array.NewRecord(schemaOf(blocks[0].rec.Schema().Fields(), cols), cols, rows)
 	return out, nil
+}
+
+// schemaOf is a schema of these fields with the columns' own types: text may be a dictionary.
+func schemaOf(fields []arrow.Field, cols []arrow.Array) *arrow.Schema {
+	out := make([]arrow.Field, len(cols))
+	for i, c := range cols {
+		out[i] = arrow.Field{Name: fields[i].Name, Type: c.DataType(), Nullable: true}
+	}
+	return arrow.NewSchema(out, nil)
 }
 
 func takeArray(a arrow.Array, rows []int32) (arrow.Array, error) {
@@ -104,6 +115,12 @@ func takeData(a arrow.Array, rows []int32) (arrow.ArrayData, error) {
 	}
 	dt, at := a.DataType(), a.Data().Offset()
 	switch v := a.(type) {
+	case *array.Dictionary:
+		codes, err := takeData(v.Indices(), rows)
+		if err != nil {
+			return nil, err
+		}
+		return array.NewDataWithDictionary(dt, n, []*memory.Buffer{bits, codes.Buffers()[1]}, nulls, 0, v.Dictionary().Data().(*array.Data)), nil
 	case *array.Null:
 		return array.NewData(dt, n, []*memory.Buffer{nil}, nil, n, 0), nil
 	case *array.Boolean:

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 	"math/bits"
 
@@ -23,6 +24,7 @@ const (
 	layout8
 	layout16
 	layoutBytes
+	layoutCode // text as numbers in a dictionary, which is the one child
 	layoutList // lists and maps
 	layoutStruct
 )
@@ -41,11 +43,11 @@ type Column struct {
 	v16     []decimal128.Num
 	offsets []int32
 	data    []byte
-	kids    []Column // a list's one child, unsliced; a struct's fields
+	kids    []Column // a list's one child, unsliced; a struct's fields; a dictionary
 	dt      arrow.DataType
 }
 
-// View makes a Column of an array of any type that schema.Type has.
+// View makes a Column of an array of any type that schema.Type has; text may come as a dictionary of int32.
 func View(a arrow.Array) Column {
 	d := a.Data()
 	n, off := d.Len(), d.Offset()
@@ -68,6 +70,10 @@ func View(a arrow.Array) Column {
 	case *arrow.StringType, *arrow.BinaryType:
 		c.layout, c.data = layoutBytes, raw(2)
 		c.offsets = offsetsOf(raw(1), off, n)
+	case *arrow.DictionaryType:
+		c.layout, c.dt = layoutCode, dt.ValueType
+		c.v4 = window(arrow.Int32Traits.CastFromBytes(raw(1)), off, n)
+		c.kids = []Column{View(a.(*array.Dictionary).Dictionary())}
 	case *arrow.ListType, *arrow.MapType:
 		c.layout = layoutList
 		c.offsets = offsetsOf(raw(1), off, n)
@@ -138,7 +144,15 @@ func (c *Column) Null(i int) bool {
 func (c *Column) Int64(i int) int64 { return c.v8[i] }
 
 // Bytes is row i of a text or binary column; the memory is the column's.
-func (c *Column) Bytes(i int) []byte { return c.data[c.offsets[i]:c.offsets[i+1]] }
+func (c *Column) Bytes(i int) []byte {
+	if c.layout == layoutCode {
+		if c.Null(i) {
+			return nil
+		}
+		c, i = &c.kids[0], int(c.v4[i])
+	}
+	return c.data[c.offsets[i]:c.offsets[i+1]]
+}
 
 // Equal reports whether row i of c and row j of o, both not NULL and of the same type, are equal as SQL has it:
 // -0.0 equals 0.0, NaN equals nothing.
@@ -167,9 +181,9 @@ func (c *Column) Differing(o *Column, rows, wrong []int32) []int32 {
 				wrong = append(wrong, int32(i))
 			}
 		}
-	case c.layout == layoutBytes:
+	case c.layout == layoutBytes && o.layout == layoutBytes:
 		for i, r := range rows {
-			if r >= 0 && string(c.data[c.offsets[i]:c.offsets[i+1]]) != string(o.data[o.offsets[r]:o.offsets[r+1]]) {
+			if r >= 0 && !sameText(c.data[c.offsets[i]:c.offsets[i+1]], o.data[o.offsets[r]:o.offsets[r+1]]) {
 				wrong = append(wrong, int32(i))
 			}
 		}
@@ -181,6 +195,75 @@ func (c *Column) Differing(o *Column, rows, wrong []int32) []int32 {
 		}
 	}
 	return wrong
+}
+
+// sameText compares most keys as two words that may overlap: without a call, the cache misses of several rows overlap.
+func sameText(a, b []byte) bool {
+	n := len(a)
+	if n != len(b) {
+		return false
+	}
+	if n < 8 || n > 16 {
+		return string(a) == string(b)
+	}
+	return (binary.LittleEndian.Uint64(a)^binary.LittleEndian.Uint64(b))|(binary.LittleEndian.Uint64(a[n-8:])^binary.LittleEndian.Uint64(b[n-8:])) == 0
+}
+
+// Ints calls do with each row's value of a column of whole numbers, dates or times, until it returns false; a NULL has
+// none. It reports false for a column of another type.
+func (c *Column) Ints(do func(i int, v int64) bool) bool {
+	at := c.int()
+	if at == nil {
+		return false
+	}
+	for i := range c.n {
+		if !c.Null(i) && !do(i, at(i)) {
+			break
+		}
+	}
+	return true
+}
+
+func (c *Column) int() func(i int) int64 {
+	switch {
+	case c.float > 0:
+	case c.layout == layout2:
+		return func(i int) int64 { return int64(c.v2[i]) }
+	case c.layout == layout4:
+		return func(i int) int64 { return int64(c.v4[i]) }
+	case c.layout == layout8:
+		return func(i int) int64 { return c.v8[i] }
+	}
+	return nil
+}
+
+// Places sets rows[i] to places[v-least]-1 for row i's value v, -1 where there is no such place or a NULL. It is a
+// look-up by a column that Ints takes.
+func (c *Column) Places(places []int32, least int64, rows []int32) {
+	switch c.layout {
+	case layout2:
+		placesOf(c.v2, places, least, rows)
+	case layout4:
+		placesOf(c.v4, places, least, rows)
+	case layout8:
+		placesOf(c.v8, places, least, rows)
+	}
+	if c.valid != nil {
+		for i := range rows {
+			if c.Null(i) {
+				rows[i] = -1
+			}
+		}
+	}
+}
+
+func placesOf[T int16 | int32 | int64](v []T, places []int32, least int64, rows []int32) {
+	for i := range rows {
+		rows[i] = -1
+		if at := uint64(v[i]) - uint64(least); at < uint64(len(places)) {
+			rows[i] = places[at] - 1
+		}
+	}
 }
 
 // Identical reports whether row i of c and row j of o, of the same type, hold the same value: NULL is identical
@@ -200,7 +283,7 @@ func (c *Column) Identical(i int, o *Column, j int) bool {
 		return c.v8[i] == o.v8[j]
 	case layout16:
 		return c.v16[i] == o.v16[j]
-	case layoutBytes:
+	case layoutBytes, layoutCode:
 		return bytes.Equal(c.Bytes(i), o.Bytes(j))
 	case layoutStruct:
 		for k := range c.kids {
@@ -257,7 +340,7 @@ func (c *Column) Compare(i int, o *Column, j int) int {
 		return cmp(c.v8[i], o.v8[j])
 	case layout16:
 		return c.v16[i].Cmp(o.v16[j])
-	case layoutBytes:
+	case layoutBytes, layoutCode:
 		return bytes.Compare(c.Bytes(i), o.Bytes(j))
 	case layoutStruct:
 		for k := range c.kids {
@@ -355,6 +438,21 @@ func (c *Column) hashInto(n int, hashes []uint64) {
 	case c.layout == layoutBytes:
 		for i := 0; i < n; i++ {
 			hashes[i] = mix(hashes[i], xxh3.Hash(c.data[c.offsets[i]:c.offsets[i+1]]))
+		}
+	case c.layout == layoutCode && c.kids[0].n <= n:
+		dict := &c.kids[0]
+		known := make([]uint64, dict.n)
+		for x := range known {
+			known[x] = xxh3.Hash(dict.Bytes(x))
+		}
+		for i, x := range c.v4[:n] {
+			if !c.Null(i) {
+				hashes[i] = mix(hashes[i], known[x])
+			}
+		}
+	case c.layout == layoutCode:
+		for i := 0; i < n; i++ {
+			hashes[i] = mix(hashes[i], xxh3.Hash(c.Bytes(i)))
 		}
 	case c.layout == layoutStruct:
 		for k := range c.kids {

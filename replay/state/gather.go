@@ -21,7 +21,8 @@ type Ref struct {
 const NoSegment = math.MaxUint32
 
 // Gather copies one column of the rows that refs name into a new array of n = len(refs) rows. columns holds that
-// column of every segment, by the segment's number. It fails only when the text of the result would exceed 2 GiB.
+// column of every segment, by the segment's number. Text whose segments share one dictionary stays in it: the result
+// is then a dictionary of dt. It fails only when the text of the result would exceed 2 GiB.
 func Gather(dt arrow.DataType, columns []*Column, refs []Ref) (arrow.Array, error) {
 	d, err := gather(dt, columns, refs)
 	if err != nil {
@@ -58,6 +59,9 @@ func TakeAll(arrays []arrow.Array, rows []int32) ([]arrow.Array, error) {
 
 func gather(dt arrow.DataType, columns []*Column, refs []Ref) (*array.Data, error) {
 	n := len(refs)
+	if coded, ok := dt.(*arrow.DictionaryType); ok {
+		dt = coded.ValueType
+	}
 	valid, nulls := gatherValidity(columns, refs)
 	bufs := []*memory.Buffer{valid}
 	fixed := func(raw []byte) *array.Data {
@@ -78,6 +82,14 @@ func gather(dt arrow.DataType, columns []*Column, refs []Ref) (*array.Data, erro
 		}
 		return fixed(out), nil
 	case *arrow.StringType, *arrow.BinaryType:
+		dict, any := sharedDictionary(columns)
+		switch {
+		case dict != nil:
+			codes := gatherFixed(columns, refs, func(c *Column) []int32 { return c.v4 })
+			return coded(dict, codes, valid, nulls), nil
+		case any:
+			return gatherText(dt, columns, refs, valid, nulls)
+		}
 		return gatherBytes(dt, columns, refs, valid, nulls)
 	case *arrow.StructType:
 		kids := make([]arrow.ArrayData, len(t.Fields()))

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"unsafe"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -220,10 +221,22 @@ func (l *leafWriter) appendTexts(offsets []int32, data []byte, picked []int32) {
 	l.plain = out
 }
 
-// remap remembers where the entries of an Arrow dictionary lie in the chunk's.
+// remap remembers where the entries of an Arrow dictionary lie in the chunk's. The dictionary of the next array may be
+// the same memory with more entries.
 type remap struct {
-	of arrow.ArrayData
-	to []int32
+	offsets []int32
+	data    []byte
+	to      []int32
+}
+
+func (r *remap) follow(offsets []int32, data []byte) {
+	if unsafe.SliceData(offsets) != unsafe.SliceData(r.offsets) || unsafe.SliceData(data) != unsafe.SliceData(r.data) {
+		r.to = r.to[:0]
+	}
+	r.offsets, r.data = offsets, data
+	for len(r.to) < len(offsets)-1 {
+		r.to = append(r.to, -1)
+	}
 }
 
 func (l *leafWriter) appendDictionary(a *array.Dictionary, picked []int32) error {
@@ -241,12 +254,8 @@ func (l *leafWriter) appendDictionary(a *array.Dictionary, picked []int32) error
 	if !ok {
 		return fmt.Errorf("a column of %s where %s was expected", a.DataType(), l.typ)
 	}
-	if d := a.Dictionary().Data(); l.useDict && !sameText(l.remap.of, d) {
-		l.remap.of = d
-		l.remap.to = make([]int32, d.Len())
-		for i := range l.remap.to {
-			l.remap.to[i] = -1
-		}
+	if l.useDict {
+		l.remap.follow(offsets, data)
 	}
 	index := indexes.Int32Values()
 	n := len(index)
@@ -274,15 +283,6 @@ func (l *leafWriter) appendDictionary(a *array.Dictionary, picked []int32) error
 		l.index = append(l.index, to)
 	}
 	return nil
-}
-
-// sameText reports whether both are the same dictionary in memory.
-func sameText(a, b arrow.ArrayData) bool {
-	if a == nil || a.Len() != b.Len() || a.Offset() != b.Offset() {
-		return false
-	}
-	x, y := a.Buffers(), b.Buffers()
-	return x[1] == y[1] && x[2] == y[2]
 }
 
 // floatOf is the float behind a word.
