@@ -100,7 +100,7 @@ func (o *replayOptions) fill(ctx context.Context, run *opened, checked *pipeline
 	if err := o.openTopics(ctx, run, checked.Pipeline); err != nil {
 		return err
 	}
-	if err := o.takeCheckpoints(ctx, run); err != nil {
+	if err := o.takeCheckpoints(ctx, run, checked.Pipeline); err != nil {
 		return err
 	}
 	used := usedColumns(checked.Plan.Root)
@@ -149,7 +149,7 @@ func (o *replayOptions) openTables(ctx context.Context, run *opened, checked *pi
 
 // takeCheckpoints takes the place of the run's checkpoints, before any output is opened: what an output may hold
 // depends on the last checkpoint.
-func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened) error {
+func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened, p *pipeline.Pipeline) error {
 	if o.checkpoint == "" {
 		return nil
 	}
@@ -157,7 +157,7 @@ func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened) error 
 	if err != nil {
 		return err
 	}
-	run.job.CheckpointEvery, run.job.CheckpointRows = o.checkpointEvery, o.checkpointRows
+	run.job.CheckpointEvery, run.job.CheckpointRows, run.job.Settings = o.checkpointEvery, o.checkpointRows, settings(p)
 	run.job.Checkpoints, err = replay.TakeCheckpoints(ctx, vault, o.resume, o.keep, run.happened)
 	if err != nil {
 		return err
@@ -168,6 +168,9 @@ func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened) error 
 			text += fmt.Sprintf(", with parallelism %d, which was %d", run.job.Parallelism, last.Parallelism)
 		}
 		fmt.Fprintln(o.world.stderr, "lockstep:", text)
+		for _, c := range changes(last.Settings, run.job.Settings) {
+			fmt.Fprintln(o.world.stderr, "lockstep: changed since:", c)
+		}
 	}
 	return nil
 }
@@ -549,10 +552,10 @@ func (o *replayOptions) openTopics(ctx context.Context, run *opened, p *pipeline
 	}
 	opts := kafka.SinkOptions{Client: client, Outputs: topics, CreateTopics: true, Now: o.world.now}
 	if exactlyOnce(p) {
-		// A transaction must outlast its epoch; brokers allow a quarter of an hour unless told otherwise.
+		// Brokers allow a quarter of an hour unless told otherwise.
 		opts.Transaction = &kafka.Transaction{
 			ID: p.Kafka.Group, Group: p.Kafka.Group, Topics: map[string]string{},
-			Timeout: min(15*time.Minute, max(time.Minute, 6*o.checkpointEvery)),
+			Timeout: 15 * time.Minute, Least: min(15*time.Minute, max(time.Minute, 6*o.checkpointEvery)),
 		}
 		for _, s := range p.Streams {
 			if o.from == "kafka" && s.Kafka != nil {
@@ -588,7 +591,7 @@ func (o *opened) finish(ctx context.Context) error {
 func clientOptions(w *world, p *pipeline.Pipeline) (kafka.ClientOptions, error) {
 	c := kafka.ClientOptions{
 		Brokers: p.Kafka.Brokers, ClientID: p.Kafka.ClientID,
-		Events: func(text string) { fmt.Fprintln(w.stderr, "lockstep:", text) },
+		Events: w.brokers,
 	}
 	if t := p.Kafka.TLS; t != nil {
 		c.TLS = &kafka.TLSOptions{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}

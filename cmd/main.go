@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/lockstep-data/lockstep/replay/kafka"
+	"github.com/lockstep-data/lockstep/replay/lake"
 	"github.com/lockstep-data/lockstep/schema"
 )
 
@@ -28,6 +30,8 @@ type world struct {
 	isTerminal func(io.Writer) bool
 	// signals delivers Ctrl-C and a polite kill until stop is called.
 	signals func() (received <-chan os.Signal, stop func())
+	// brokers tells of brokers that come and go, once for the whole run.
+	brokers *kafka.Events
 	// stopped is set by the second Ctrl-C.
 	stopped atomic.Bool
 }
@@ -46,6 +50,7 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 			return c, func() { signal.Stop(c) }
 		},
 	}
+	w.brokers = kafka.NewEvents(w.tell)
 	for _, kv := range env {
 		if k, v, ok := strings.Cut(kv, "="); ok {
 			w.env[k] = v
@@ -58,6 +63,7 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 func (w *world) execute(ctx context.Context, root *cobra.Command, args []string) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	ctx = lake.WithEvents(ctx, w.tell)
 	root.SetArgs(append([]string{}, args...))
 	root.SetIn(w.stdin)
 	root.SetOut(w.stdout)
@@ -76,6 +82,9 @@ func (w *world) execute(ctx context.Context, root *cobra.Command, args []string)
 	w.report(err, schema.Hint(err))
 	return exitFailed
 }
+
+// tell says something that is no answer and no error.
+func (w *world) tell(text string) { fmt.Fprintln(w.stderr, "lockstep:", text) }
 
 // report prints an error and its hint, as every command does.
 func (w *world) report(err error, hint string) {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -57,6 +58,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exit": wantExit, "replace": replaceText, "kafka": startKafka, "put": put, "refusing": startRefusing, "registry": startRegistry, "cut": cut,
+			"term": terminate,
 		},
 	})
 }
@@ -138,6 +140,16 @@ func cut(ts *testscript.TestScript, neg bool, args []string) {
 		data, err := os.ReadFile(file)
 		ts.Check(err)
 		ts.Check(os.WriteFile(file, data[:len(data)-n], 0o644))
+	}
+}
+
+// terminate sends every background command what a supervisor sends; testscript's own kill knows Ctrl-C alone.
+func terminate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: term")
+	}
+	for _, c := range ts.BackgroundCmds() {
+		ts.Check(c.Process.Signal(syscall.SIGTERM))
 	}
 }
 

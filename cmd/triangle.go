@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -101,6 +102,9 @@ func (o *validateOptions) triangulate(ctx context.Context, opts validate.Options
 	if t.trace, err = o.world.newTrace(checked); err != nil {
 		return err
 	}
+	if err := o.setBounds(ctx, &t.opts, o.left); err != nil {
+		return err
+	}
 	start := o.world.now()
 	if err := t.sides(ctx, checked.Pipeline); err != nil {
 		return err
@@ -155,21 +159,23 @@ func (t *triangle) reproduceKey(ctx context.Context, key, dir string) error {
 func (t *triangle) sides(ctx context.Context, p *pipeline.Pipeline) error {
 	place := strings.TrimRight(t.left, "/")
 	w := t.world
-	manifest, err := lake.ReadManifest(ctx, place, w.env)
-	switch {
-	case err == nil:
-		t.base = place
-	default:
-		parent := path.Dir(filepath.ToSlash(place))
-		if manifest, err = lake.ReadManifest(ctx, parent, w.env); err == nil && strings.HasPrefix(place, parent+"/") {
-			t.base = parent
-		}
+	var manifest *lake.Manifest
+	if !isTopic(place) {
+		manifest, t.base = w.manifestNear(ctx, place)
 	}
-	if t.output, err = t.chooseOutput(p, path.Base(filepath.ToSlash(place))); err != nil {
+	var err error
+	if t.output, err = t.chooseOutput(p, outputFolder(p, place)); err != nil {
 		return err
 	}
 	folder := cmp.Or(t.output, "rows")
-	t.s = validate.Input{Path: t.left, Name: cmp.Or(t.leftName, "S")}
+	if isTopic(t.left) {
+		if t.s, err = spoolTopic(ctx, w, t.left, p, t.tmp); err != nil {
+			return err
+		}
+		t.s.Name = cmp.Or(t.leftName, "S")
+	} else {
+		t.s = validate.Input{Path: t.left, Name: cmp.Or(t.leftName, "S")}
+	}
 	if t.base == place {
 		t.s.Path = place + "/" + folder
 	}
@@ -188,6 +194,21 @@ func (t *triangle) sides(ctx context.Context, p *pipeline.Pipeline) error {
 	}
 	t.batch, t.ideal = mine(t.batchPlace, "batch", "B"), mine(t.idealPlace, "ideal", "B*")
 	return nil
+}
+
+// outputFolder is what of a place may name an output: its folder, or the output whose topic it is.
+func outputFolder(p *pipeline.Pipeline, place string) string {
+	u, err := url.Parse(place)
+	if err != nil || !isTopic(place) {
+		return path.Base(filepath.ToSlash(place))
+	}
+	topic := strings.Trim(u.Path, "/")
+	for _, o := range p.Outputs {
+		if o.Kafka != nil && o.Kafka.Topic == topic {
+			return o.Name
+		}
+	}
+	return topic
 }
 
 // ownPlace is where the rows lie that were run here.
@@ -301,6 +322,7 @@ func (t *triangle) runBoth(ctx context.Context) error {
 // compare is one side of the triangle; name is its folder in the report.
 func (t *triangle) compare(ctx context.Context, left, right validate.Input, known func(validate.Difference) validate.Known, name string) (*validate.Result, error) {
 	opts := t.opts
+	left.Watermark, right.Watermark = opts.Left.Watermark, opts.Right.Watermark
 	opts.Left, opts.Right, opts.Known, opts.Out = left, right, known, ""
 	opts.Exclude = slices.Clone(opts.Exclude)
 	if t.idealPlace == "" || t.batchPlace == "" {
@@ -317,7 +339,7 @@ func (t *triangle) compare(ctx context.Context, left, right validate.Input, know
 func (t *triangle) lateStreams() []lateStream {
 	out := []lateStream{}
 	for _, s := range t.trace.plain.Pipeline.Streams {
-		l := lateStream{Stream: s.Name, Late: int64(len(t.lateBy[s.Name])), Disorder: s.Disorder.String(), Curve: []latePoint{}}
+		l := lateStream{Stream: s.Name, Late: int64(len(t.lateBy[s.Name])), Disorder: short(s.Disorder), Curve: []latePoint{}}
 		by := t.lateBy[s.Name]
 		slices.Sort(by)
 		if n := len(by); n > 0 {
@@ -331,7 +353,7 @@ func (t *triangle) lateStreams() []lateStream {
 					d = (d + time.Second - 1).Truncate(time.Second)
 				}
 				rest, _ := slices.BinarySearch(by, (d-s.Disorder).Microseconds()+1)
-				p := latePoint{d.String(), int64(n - rest)}
+				p := latePoint{short(d), int64(n - rest)}
 				if len(l.Curve) == 0 || l.Curve[len(l.Curve)-1] != p {
 					l.Curve = append(l.Curve, p)
 				}
@@ -364,7 +386,7 @@ func (t *triangle) sentence(r *triangleResult) string {
 	case r.Explained.Late == total && r.Explained.Unnamed == 0:
 		s += fmt.Sprintf("; it differs from the batch in %s, each explained by late rows that are named", count(int(total), "row"))
 	default:
-		s += fmt.Sprintf("; of %s that differ from the batch late rows explain %d (%d by name), other causes %d, nothing %d",
+		s += fmt.Sprintf("; of %s that differ from the batch %d are explained by late rows (%d of them named), %d by other causes, %d not at all",
 			count(int(total), "row"), r.Explained.Late, r.Explained.Named, r.Explained.Other, r.Explained.Rest)
 	}
 	if t.base == "" {

@@ -2,14 +2,12 @@ package cmd
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/lockstep-data/lockstep/schema"
 	"github.com/lockstep-data/lockstep/validate"
 )
 
@@ -39,6 +37,13 @@ func (t *triangle) write(r *triangleResult) error {
 		if err := os.WriteFile(filepath.Join(t.out, "summary.json"), b.Bytes(), 0o644); err != nil {
 			return err
 		}
+		b.Reset()
+		if err := r.html(&b); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(t.out, "report.html"), b.Bytes(), 0o644); err != nil {
+			return err
+		}
 	}
 	w := t.world.stdout
 	var b bytes.Buffer
@@ -46,7 +51,7 @@ func (t *triangle) write(r *triangleResult) error {
 	case "json":
 		return writeJSON(w, r)
 	case "html":
-		return schema.WithHint(errors.New("--format html shows one comparison, and these are three"), "write --out DIR: DIR/total/report.html and its like are pages")
+		return r.html(w)
 	case "github":
 		if err := t.stepSummary(func(w io.Writer) error { return r.markdown(w) }); err != nil {
 			return err
@@ -62,6 +67,33 @@ func (t *triangle) write(r *triangleResult) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// html writes the three comparisons as one page.
+func (r *triangleResult) html(w io.Writer) error {
+	page := validate.HTMLReport{Verdict: r.Verdict, Headline: verdictWord(r.Verdict), Sentence: r.Sentence}
+	page.Title = page.Headline + ": a stream, what a correct one gives, and the batch"
+	for _, l := range r.Late {
+		if l.Late == 0 {
+			continue
+		}
+		c := validate.HTMLCurve{Title: "The price of lateness: " + l.Stream, Axis: "disorder", Unit: "late rows",
+			Text: fmt.Sprintf("%s were late with the disorder of %s; with %s none would have been", count(int(l.Late), "row"), l.Disorder, l.Least)}
+		for _, p := range l.Curve {
+			c.Points = append(c.Points, validate.HTMLPoint{Label: p.Disorder, Value: p.Late})
+		}
+		page.Curves = append(page.Curves, c)
+	}
+	for _, s := range r.three() {
+		page.Parts = append(page.Parts, validate.HTMLPart{Name: s.name, Sides: s.sides, Meaning: s.meaning, Result: s.res})
+	}
+	return validate.WriteHTMLReport(w, &page)
+}
+
+// verdictWord is a verdict as a headline.
+func verdictWord(v validate.Verdict) string {
+	s := strings.ReplaceAll(string(v), "_", " ")
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 // markdown writes the three comparisons for a pull request.

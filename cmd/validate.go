@@ -43,6 +43,8 @@ type validateOptions struct {
 	time              string
 	since, until      string
 	settle            time.Duration
+	watermark         string
+	offsets           []string
 	tolerance         []string
 	allowUncomparable bool
 	paranoid          bool
@@ -104,6 +106,8 @@ are a verdict of their own. With a pipeline FILE its validate: section gives key
 	f.StringVar(&o.since, "since", "", "earliest time")
 	f.StringVar(&o.until, "until", "", "time before which rows count")
 	f.DurationVar(&o.settle, "settle", 0, "how long before the latest time rows may still change")
+	f.StringVar(&o.watermark, "watermark", "", "with --time: rows from this time on are pending, instead of those later than the other side's latest; or manifest: what lockstep replay noted in the sides")
+	f.StringSliceVar(&o.offsets, "offsets", nil, "rows from these PARTITION:OFFSET on are pending, by _partition and _offset; or manifest: what lockstep capture noted in the sides")
 	f.StringArrayVar(&o.tolerance, "tolerance", nil, "COL=WORD[:X][,WORD..]: abs:0.01 rel:1e-9 ulp:2 decimals:2 within:1s null_as:'' trim case unordered as:double ignore")
 	f.BoolVar(&o.allowUncomparable, "allow-uncomparable", false, "go on without columns that cannot be compared; the sides are different then")
 	f.BoolVar(&o.paranoid, "paranoid", false, "compare every cell; let no hash decide anything")
@@ -171,9 +175,6 @@ func (o *validateOptions) judge(ctx context.Context) error {
 	// The heap is large arrays without pointers: collecting often costs little and keeps the peak near what is held.
 	defer debug.SetGCPercent(debug.SetGCPercent(25))
 	if checked != nil && o.right == "" {
-		if isTopic(o.left) {
-			return o.fail(schema.WithHint(fmt.Errorf("%s: three results are compared over files", o.left), "write the topic to files with `lockstep capture` first, or give both sides"))
-		}
 		if err := o.triangulate(ctx, opts, checked, fail); err != nil {
 			if code := exitCode(0); errors.As(err, &code) {
 				return err
@@ -181,6 +182,9 @@ func (o *validateOptions) judge(ctx context.Context) error {
 			return o.fail(err)
 		}
 		return nil
+	}
+	if err := o.setBounds(ctx, &opts, o.left, o.right); err != nil {
+		return o.fail(err)
 	}
 	var file *pipeline.Pipeline
 	if checked != nil {

@@ -300,4 +300,15 @@ func (w *windows) takesNoPart(stream string, b *replay.Block, row int) bool {
 	return late || aside
 }
 
-func micros(us int64) string { return (time.Duration(us) * time.Microsecond).String() }
+func micros(us int64) string { return short(time.Duration(us) * time.Microsecond) }
+
+// short writes a duration without zeros at its end: 10m, not 10m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}

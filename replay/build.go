@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -27,11 +28,15 @@ type graph struct {
 	aside    *sides
 	stats    *stats
 	counts   []atomic.Int64 // by output
+	routes   []*routes      // whatever sends to the outputs
 	deduped  map[string]*[]*task
 	joins    int // how many were made, for their names
 	groups   int
-	restored int64   // rows that earlier processes read
-	stages   []stage // those that keep rows, inputs before what reads them
+	restored int64 // rows that earlier processes read
+	// recovered rows were held in the checkpoint; it took recovery until the first new row could be read.
+	recovered int64
+	recovery  time.Duration
+	stages    []stage // those that keep rows, inputs before what reads them
 	epochs
 }
 
@@ -486,6 +491,8 @@ func (g *graph) toOutputs(ctx context.Context, f *flow) error {
 	fields := g.job.Plan.Fields
 	return f.from(func(int) (outlet, error) {
 		x := &routes{stats: g.stats}
+		x.watermark.Store(NoTime)
+		g.routes = append(g.routes, x)
 		var err error
 		if x.steps, err = makeSteps(f.steps); err != nil {
 			return nil, err

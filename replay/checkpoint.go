@@ -43,6 +43,7 @@ type Checkpoint struct {
 	Parallelism int                    `json:"parallelism"`
 	Streams     map[string]SavedStream `json:"streams"`
 	Operators   []SavedOperator        `json:"operators"`
+	Settings    map[string]string      `json:"settings,omitempty"`
 	// Sealed is what each sink gave for SealedEpoch, which is Epoch but where a run has taken the place since.
 	Sealed      map[string][]byte `json:"sealed"`
 	SealedEpoch int64             `json:"sealed_epoch"`
@@ -50,6 +51,8 @@ type Checkpoint struct {
 	First       int64             `json:"first"`
 	Last        int64             `json:"last"`
 	Peak        int64             `json:"peak_state_bytes"`
+
+	watermark int64 // of the outputs, for the sinks; a run that goes on finds it again
 }
 
 // SavedStream is a stream's clock and counts.
@@ -311,11 +314,21 @@ func (c *Checkpoints) collect(ctx context.Context) error {
 	return c.drop(ctx, gone)
 }
 
-// sweep removes the segments that no checkpoint names: a crash left them.
+// sweep removes what a crash left: segments that no checkpoint names, and half-written checkpoints.
 func (c *Checkpoints) sweep(ctx context.Context) error {
 	names, err := c.vault.List(ctx, "segments")
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", c.vault, err)
+	}
+	halves, err := c.vault.List(ctx, "checkpoints")
+	if err != nil {
+		return fmt.Errorf("checkpoint %s: %w", c.vault, err)
+	}
+	for _, n := range halves {
+		// One of a later epoch is that of a run which is about to fence this one off.
+		if number, _, ok := strings.Cut(n, ".json."); ok && number+".json" <= checkpointName(c.epoch) {
+			names = append(names, n)
+		}
 	}
 	return c.drop(ctx, names)
 }

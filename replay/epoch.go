@@ -141,7 +141,7 @@ func (g *graph) lead(ctx context.Context) error {
 			<-committed // nothing goes on behind the end of a run
 		}
 	}()
-	since, rows := g.job.Clock(), g.stats.in.Load()
+	since, rows := g.job.Clock(), g.restored // readers may have begun
 	due := func() bool {
 		return g.job.Clock().Sub(since) >= g.job.CheckpointEvery || g.job.CheckpointRows > 0 && g.stats.in.Load()-rows >= g.job.CheckpointRows
 	}
@@ -170,12 +170,10 @@ func (g *graph) lead(ctx context.Context) error {
 		if committing || tick == nil || atEnd == len(g.order) || !stopping && !due() {
 			continue
 		}
-		begun := g.job.Clock()
 		cp, work, err := g.cut(ctx)
 		if err != nil {
 			return err
 		}
-		g.stats.paused(g.job.Clock().Sub(begun))
 		since, rows, committing, saved = g.job.Clock(), g.stats.in.Load(), true, stopping
 		go func() { committed <- g.commit(ctx, cp, work) }()
 	}
@@ -192,13 +190,22 @@ func (g *graph) cut(ctx context.Context) (*Checkpoint, [][]capture, error) {
 	for _, r := range g.readers {
 		r.hold.ask(epoch, resume)
 	}
+	var still time.Time // when the first part of the run came to rest; until then it works off what it was sent
+	rest := func() {
+		if still.IsZero() {
+			still = g.job.Clock()
+		}
+	}
 	captures := map[*task]capture{}
 	for paused := 0; paused < len(g.readers) || len(captures) < len(g.tasks); {
 		select {
 		case <-g.paused:
-			paused++
+			if paused++; len(g.tasks) == 0 {
+				rest()
+			}
 		case c := <-g.captures:
 			captures[c.task] = c
+			rest()
 		case <-ctx.Done():
 			return nil, nil, context.Cause(ctx)
 		}
@@ -221,13 +228,14 @@ func (g *graph) cut(ctx context.Context) (*Checkpoint, [][]capture, error) {
 	for _, s := range g.sinks() {
 		s.sink.Cut()
 	}
+	g.stats.paused(g.job.Clock().Sub(still))
 	return cp, work, nil
 }
 
 // checkpoint is all of a checkpoint but for the operators and what the sinks seal.
 func (g *graph) checkpoint(epoch int64) *Checkpoint {
 	cp := &Checkpoint{
-		Version: checkpointVersion, Epoch: epoch, Mode: g.job.Mode.String(), Parallelism: g.shards, Streams: map[string]SavedStream{},
+		Version: checkpointVersion, Epoch: epoch, Mode: g.job.Mode.String(), Parallelism: g.shards, Settings: g.job.Settings, Streams: map[string]SavedStream{},
 		Outputs: map[string]int64{}, Sealed: map[string][]byte{}, SealedEpoch: epoch,
 		First: g.stats.first.Load(), Last: g.stats.last.Load(), Peak: g.stats.peak.Load(),
 	}
@@ -238,6 +246,10 @@ func (g *graph) checkpoint(epoch int64) *Checkpoint {
 	}
 	for i, o := range g.job.Outputs {
 		cp.Outputs[o.Name] = g.counts[i].Load()
+	}
+	cp.watermark = EndOfTime
+	for _, x := range g.routes {
+		cp.watermark = min(cp.watermark, x.watermark.Load())
 	}
 	return cp
 }
@@ -341,6 +353,13 @@ func (c *Checkpoint) inputs() Inputs {
 	for name, s := range c.Streams {
 		in.Positions[name] = s.positions()
 		in.Decisions = append(in.Decisions, s.Decisions...)
+	}
+	switch c.watermark {
+	case NoTime:
+	case EndOfTime:
+		in.Complete = true
+	default:
+		in.Watermark = &c.watermark
 	}
 	return in
 }

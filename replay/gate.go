@@ -18,6 +18,7 @@ type gate struct {
 type gateLane struct {
 	w       int64
 	reading bool // in Next: maybe without anything to read
+	silent  bool // somebody ran out of patience with it; until it moves
 }
 
 // patience is how long a reader ahead of the others waits for one that has nothing to read: it may be an idle
@@ -44,27 +45,11 @@ func (g *gate) at(place int, w int64) {
 // wait returns when the stream may be read further.
 func (g *gate) wait(ctx context.Context, place int) error {
 	var tired <-chan time.Time
-	expired := false
 	for {
-		g.mu.Lock()
-		mine := g.lane[place].w
-		open, starved := true, true
-		for i, l := range g.lane {
-			if i == place || l.w == EndOfTime {
-				continue
-			}
-			if mine > shift(l.w, g.align) {
-				open = false
-				starved = starved && l.reading
-			}
-		}
-		if open || expired && starved {
-			g.lane[place].reading = true
-			g.mu.Unlock()
+		moved, open := g.open(place)
+		if open {
 			return ctx.Err()
 		}
-		moved := g.moved
-		g.mu.Unlock()
 		if tired == nil {
 			timer := time.NewTimer(patience)
 			defer timer.Stop()
@@ -73,10 +58,33 @@ func (g *gate) wait(ctx context.Context, place int) error {
 		select {
 		case <-moved:
 		case <-tired:
-			expired = true
-			tired = time.After(patience)
+			tired = nil
+			g.giveUp()
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+	}
+}
+
+// open reports whether a stream may be read further, and what to wait for when it may not.
+func (g *gate) open(place int) (moved <-chan struct{}, open bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	mine := g.lane[place].w
+	for i, l := range g.lane {
+		if i != place && !l.silent && g.align != EndOfTime && mine > shift(l.w, g.align) {
+			return g.moved, false
+		}
+	}
+	g.lane[place].reading = true
+	return nil, true
+}
+
+// giveUp stops waiting for those that have been reading all the while.
+func (g *gate) giveUp() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range g.lane {
+		g.lane[i].silent = g.lane[i].reading
 	}
 }

@@ -57,4 +57,8 @@ type Inputs struct {
 	// Positions is where each lane of each stream goes on.
 	Positions map[string]map[string]int64 `json:"positions"`
 	Decisions []Decision                  `json:"decisions"`
+	// Watermark is the outputs': no row still to come is earlier (microseconds since 1970). It is nil before the
+	// first is known, and when Complete says that nothing is to come.
+	Watermark *int64 `json:"watermark,omitempty"`
+	Complete  bool   `json:"complete,omitempty"`
 }

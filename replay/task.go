@@ -372,6 +372,8 @@ type routes struct {
 	steps   []step
 	outputs []route
 	stats   *stats
+	// watermark is that of the rows sent here.
+	watermark atomic.Int64
 }
 
 type route struct {
@@ -443,8 +445,11 @@ func (x *routes) send(ctx context.Context, b *batch) error {
 	return nil
 }
 
-func (x *routes) advance(context.Context, int64) error { return nil }
+func (x *routes) advance(_ context.Context, w int64) error {
+	raise(&x.watermark, w)
+	return nil
+}
 
-func (x *routes) end(context.Context, int64) error { return nil }
+func (x *routes) end(ctx context.Context, w int64) error { return x.advance(ctx, w) }
 
 func (x *routes) barrier(context.Context, int64) error { return nil }

@@ -17,6 +17,9 @@ func WriteMarkdown(w io.Writer, res *Result) error {
 	for _, r := range countRows(n) {
 		fmt.Fprintf(&b, "| %s | %d | %d |\n", r.Name, r.Left, r.Right)
 	}
+	if n.PendingLeft+n.PendingRight > 0 {
+		fmt.Fprintf(&b, "\nRows %s are pending.\n", res.Pending)
+	}
 	if d := differing(res); len(d) > 0 {
 		b.WriteString("\n| column | different | within | null left | null right | largest |\n|---|---:|---:|---:|---:|---:|\n")
 		for _, c := range d {

@@ -140,7 +140,7 @@ func (p *plan) sample(ctx context.Context, s int, cols []column) ([][]uint64, er
 		err := p.sides[s].scan(ctx, u, wants, func(b *block) error {
 			for k := range cols {
 				lo, hi := make([]uint64, b.n), make([]uint64, b.n)
-				sk := make([]uint32, b.n)
+				sk := make([]uint64, b.n)
 				if err := b.col(k, func(start int, v *vec) error {
 					hashers[k].add(v, lo[start:], hi[start:], sk[start:])
 					return nil

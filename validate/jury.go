@@ -53,6 +53,9 @@ func newJury(r *run, cols []int) *jury {
 		j.suspects = append(j.suspects, newSuspect(&r.cols[i].common))
 		j.ifs = append(j.ifs, &distances{c: &r.cols[i].common})
 	}
+	if r.opts.Out != "" || r.opts.Page {
+		j.page.parts = 1
+	}
 	j.drift = newDrift(j)
 	return j
 }
@@ -328,7 +331,7 @@ func (j *jury) decide(ctx context.Context, s *sorter, out *reportFiles) error {
 			if kind == pairClass {
 				rowCause = p.cause()
 			}
-			if room := len(j.examples[kind]) < j.r.opts.Examples; room || j.page.wants(j, kind, rowCause) {
+			if room := len(j.examples[kind]) < j.r.opts.Examples; room || j.page.wants(kind.String(), rowCause) {
 				e := j.example(kind, g, &p)
 				if kind == onlyLeft || kind == onlyRight || kind == duplicated {
 					e.Cause, e.Evidence = rowCause, rowNote
@@ -336,7 +339,7 @@ func (j *jury) decide(ctx context.Context, s *sorter, out *reportFiles) error {
 				if room {
 					j.examples[kind] = append(j.examples[kind], e)
 				}
-				j.page.add(j, e, kind, rowCause)
+				j.page.add(e, rowCause)
 			}
 		}
 		return out.group(j, kind, g, &p, rowCause, rowNote)
@@ -532,6 +535,9 @@ func (r *run) conclude(ctx context.Context, s *sorter, j *jury) (*Result, error)
 	if err := j.decide(ctx, s, files); err != nil {
 		return nil, err
 	}
+	if err := files.pending(ctx); err != nil {
+		return nil, err
+	}
 	res := &Result{Version: 1, Rows: j.rows, Causes: []Cause{}, Schema: r.schema, Uncomparable: r.refused, Examples: []Example{}, Key: []string{}, Patterns: []Pattern{}, WhatIf: []WhatIf{}}
 	if res.Schema == nil {
 		res.Schema = []Finding{}
@@ -557,11 +563,7 @@ func (r *run) conclude(ctx context.Context, s *sorter, j *jury) (*Result, error)
 	if err := j.patterns.finish(ctx, res); err != nil {
 		return nil, err
 	}
-	if r.end != nil {
-		raw := appendSecNanos(nil, r.end.sec, seconds)
-		raw[8], raw[9], raw[10], raw[11] = byte(r.end.nano>>24), byte(r.end.nano>>16), byte(r.end.nano>>8), byte(r.end.nano)
-		res.Horizon = string(appendText(nil, &typ{kind: kTimestamp, unit: mixedUnit}, 0, raw))
-	}
+	res.Horizon, res.Pending = r.horizonText(r.end), r.pendingText()
 	for s, label := range []string{"left", "right"} {
 		in := InputSide{Side: label, Name: r.sides[s].name, Files: []InputFile{}}
 		for _, f := range r.sides[s].files {

@@ -30,6 +30,9 @@ type Options struct {
 	Time         string
 	Since, Until string // since <= time < until
 	Settle       time.Duration
+	// Offsets, by partition, are the first that a side may not have yet: rows from there on, and rows of other
+	// partitions, are pending. Both sides then have the columns _partition and _offset.
+	Offsets map[int32]int64
 
 	Tolerances []Tolerance
 	// AllowUncomparable turns columns that cannot be compared from an error into a difference.
@@ -94,7 +97,7 @@ func (o *Options) defaults() error {
 		return withHint(fmt.Errorf("no key was given"), "name the columns that identify a row with --key, or compare whole rows with --no-key; --guess-key proposes keys that are unique on both sides")
 	case (o.NoKey || o.MatchDuplicates) && len(o.Tolerances) > 0:
 		return withHint(fmt.Errorf("rows cannot be matched as multisets with a tolerance"), "drop --tolerance, or give a key that is unique")
-	case (o.Since != "" || o.Until != "" || o.Settle != 0) && o.Time == "":
+	case (o.Since != "" || o.Until != "" || o.Settle != 0 || o.Left.Watermark+o.Right.Watermark != "") && o.Time == "":
 		return withHint(fmt.Errorf("a window needs a time column"), "name it with --time")
 	case o.Settle < 0:
 		return fmt.Errorf("settle is negative: %s", o.Settle)

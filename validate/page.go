@@ -17,34 +17,48 @@ const (
 	pageCells = 40      // cells of an example
 )
 
-// pageExamples are the examples of the page.
+// pageExamples are the examples of the page, or of one of several parts that share it.
 type pageExamples struct {
+	parts  int
 	rows   []Example
 	groups map[string]int
 	bytes  int
 }
 
-func (p *pageExamples) wants(j *jury, kind class, cause string) bool {
-	if j.r.opts.Out == "" && !j.r.opts.Page || len(p.rows) >= pageRows || p.bytes >= pageBytes {
+func (p *pageExamples) wants(class, cause string) bool {
+	if p.parts == 0 || len(p.rows) >= pageRows/p.parts || p.bytes >= pageBytes/p.parts {
 		return false
 	}
-	return p.groups[kind.String()+cause] < pageGroup
+	return p.groups[class+cause] < pageGroup/p.parts
 }
 
-func (p *pageExamples) add(j *jury, e Example, kind class, cause string) {
-	if !p.wants(j, kind, cause) {
+func (p *pageExamples) add(e Example, cause string) {
+	if !p.wants(e.Class, cause) {
 		return
 	}
 	if p.groups == nil {
 		p.groups = map[string]int{}
 	}
-	p.groups[kind.String()+cause]++
+	p.groups[e.Class+cause]++
 	size := min(len(e.Key), pageText) + len(e.Evidence) + 40
 	for _, c := range e.Cells {
 		size += len(c.Column) + min(len(c.left), pageText) + min(len(c.right), pageText) + len(c.Cause) + 20
 	}
 	p.bytes += size
 	p.rows = append(p.rows, e)
+}
+
+// cause is a row's cause, or the first of its cells.
+func (e *Example) cause() string {
+	for i := range e.Cells {
+		if c := e.Cells[i].Cause; c != "" {
+			return c
+		}
+	}
+	if e.Cause != "" {
+		return e.Cause
+	}
+	return unexplained
 }
 
 // cause is the first cause of a pair's cells.
@@ -135,20 +149,66 @@ type pageChange struct {
 	Count       string
 }
 
+// HTMLReport is one page about several comparisons.
+type HTMLReport struct {
+	Title    string
+	Verdict  Verdict
+	Headline string
+	Sentence string
+	Curves   []HTMLCurve
+	Parts    []HTMLPart
+}
+
+// HTMLPart is one of them. Name is a word; Sides and Meaning say what is compared, and what for.
+type HTMLPart struct {
+	Name, Sides, Meaning string
+	Result               *Result
+}
+
+// HTMLCurve is a number by a setting: Axis names the setting, Unit the number.
+type HTMLCurve struct {
+	Title, Text, Axis, Unit string
+	Points                  []HTMLPoint
+}
+
+// HTMLPoint is a point of a curve.
+type HTMLPoint struct {
+	Label string
+	Value int64
+}
+
+// page is what the template gets.
+type page struct {
+	Title, Headline, Sentence string
+	Verdict                   Verdict
+	Many, Examples            bool
+	Curves                    []pageCurve
+	Parts                     []*pageData
+}
+
+type pageCurve struct {
+	HTMLCurve
+	Points []pagePoint
+}
+
+type pagePoint struct{ Label, Count, Bar string }
+
 type pageData struct {
-	Verdict                                       Verdict
-	Headline, Sentence, Left, Right, Key, Horizon string
-	EqualWith                                     string
-	Rows                                          []pageCount
-	Columns, Same                                 []pageColumn
-	Schema                                        []Finding
-	Uncomparable                                  []Uncomparable
-	Causes                                        []pageCause
-	Patterns                                      []pagePattern
-	Bars                                          []pageBar
-	TimeTitle, TimeFrom, TimeTo, TimeMost         string
-	First, All                                    []pageExample
-	Shown                                         string
+	ID, Name, Sides, Meaning                                  string
+	Agree, OnlyLeft, OnlyRight, Changed, Waiting, Unexplained string
+	Verdict                                                   Verdict
+	Headline, Sentence, Left, Right, Key, Pending             string
+	EqualWith                                                 string
+	Rows                                                      []pageCount
+	Columns, Same                                             []pageColumn
+	Schema                                                    []Finding
+	Uncomparable                                              []Uncomparable
+	Causes                                                    []pageCause
+	Patterns                                                  []pagePattern
+	Bars                                                      []pageBar
+	TimeTitle, TimeFrom, TimeTo, TimeMost                     string
+	First, All                                                []pageExample
+	Shown                                                     string
 }
 
 type pageCount struct{ Name, Left, Right string }
@@ -164,11 +224,53 @@ type pagePattern struct{ Column, Value, Different, Rows, Lift, Bar string }
 // WriteHTML writes one page that needs no network and no server, and reads without JavaScript. Its examples are
 // those of Options.Page where that was asked for.
 func WriteHTML(w io.Writer, res *Result) error {
-	t, err := template.New("page").Parse(pageTemplate)
+	d := newPageData(res, 1)
+	return writePage(w, &page{Title: d.Headline + ": " + d.Left + " and " + d.Right, Headline: d.Headline, Sentence: d.Sentence, Verdict: d.Verdict, Parts: []*pageData{d}})
+}
+
+// WriteHTMLReport writes one page for several comparisons, which share its room.
+func WriteHTMLReport(w io.Writer, r *HTMLReport) error {
+	p := &page{Title: r.Title, Headline: r.Headline, Sentence: r.Sentence, Verdict: r.Verdict, Many: true}
+	for _, c := range r.Curves {
+		most := int64(1)
+		for _, x := range c.Points {
+			most = max(most, x.Value)
+		}
+		out := pageCurve{HTMLCurve: c}
+		for _, x := range c.Points {
+			out.Points = append(out.Points, pagePoint{x.Label, digits(x.Value), percent(x.Value, most)})
+		}
+		p.Curves = append(p.Curves, out)
+	}
+	for _, part := range r.Parts {
+		d := newPageData(part.Result, len(r.Parts))
+		n := &part.Result.Rows
+		d.ID, d.Name, d.Sides, d.Meaning = part.Name, part.Name, part.Sides, part.Meaning
+		d.Agree, d.OnlyLeft, d.OnlyRight, d.Changed = digits(n.Equal+n.Within), digits(n.OnlyLeft), digits(n.OnlyRight), digits(n.Changed)
+		d.Waiting, d.Unexplained = digits(n.PendingLeft+n.PendingRight), digits(part.Result.Unexplained.Rows)
+		p.Parts = append(p.Parts, d)
+	}
+	return writePage(w, p)
+}
+
+func writePage(w io.Writer, p *page) error {
+	part := pagePart
+	if p.Many { // the parts have headings of their own
+		part = strings.NewReplacer("<h2", "<h3", "</h2", "</h3").Replace(part)
+	}
+	t, err := template.New("page").Parse(pageHead + pageTail + `{{define "part"}}` + part + `{{end}}`)
 	if err != nil {
 		return err
 	}
-	d := pageData{Verdict: res.Verdict, Headline: headline(res), Sentence: sentence(res), Key: strings.Join(res.Key, ", "), Horizon: res.Horizon,
+	for _, d := range p.Parts {
+		p.Examples = p.Examples || len(d.All) > 0
+	}
+	return t.Execute(w, p)
+}
+
+// newPageData is a comparison as the page shows it, when so many share the page.
+func newPageData(res *Result, parts int) *pageData {
+	d := &pageData{Verdict: res.Verdict, Headline: headline(res), Sentence: sentence(res), Key: strings.Join(res.Key, ", "), Pending: res.Pending,
 		EqualWith: res.EqualWith, Schema: res.Schema, Uncomparable: res.Uncomparable, First: []pageExample{}, All: []pageExample{}}
 	if len(res.Inputs) == 2 {
 		d.Left, d.Right = res.Inputs[0].Name, res.Inputs[1].Name
@@ -189,6 +291,13 @@ func WriteHTML(w io.Writer, res *Result) error {
 	if len(examples) == 0 {
 		examples = res.Examples
 	}
+	if parts > 1 {
+		room := pageExamples{parts: parts}
+		for _, e := range examples {
+			room.add(e, e.cause())
+		}
+		examples = room.rows
+	}
 	for i := range examples {
 		x := pageExampleOf(&examples[i])
 		if i < pageFirst {
@@ -204,7 +313,7 @@ func WriteHTML(w io.Writer, res *Result) error {
 	} else {
 		d.Shown += " in all"
 	}
-	return t.Execute(w, d)
+	return d
 }
 
 func (d *pageData) columns(res *Result) {

@@ -96,9 +96,9 @@ window.addEventListener('load',function(){
 });
 </script>`
 
-// TestPageInBrowser opens the page from disk in headless Chromium: search, paging, filters, keyboard, no console
-// error; and reads it without JavaScript.
-func TestPageInBrowser(t *testing.T) {
+// inBrowser opens a page from disk in headless Chromium and gives what became of it and what the browser said.
+func inBrowser(t *testing.T, content []byte) (dom, log string) {
+	t.Helper()
 	browser := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -109,38 +109,96 @@ func TestPageInBrowser(t *testing.T) {
 	if browser == "" {
 		t.Skip("no Chromium on the path: install one to test the report's page")
 	}
-	_, page := bigReport(t)
 	file := filepath.Join(t.TempDir(), "report.html")
-	open := func(content []byte, flags ...string) (dom, log string) {
-		t.Helper()
-		if err := os.WriteFile(file, content, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		var stderr bytes.Buffer
-		c := exec.CommandContext(ctx, browser, append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0",
-			"--virtual-time-budget=5000", "--user-data-dir=" + t.TempDir(), "--dump-dom"}, append(flags, "file://"+file)...)...)
-		c.Stderr = &stderr
-		out, err := c.Output()
-		if err != nil {
-			t.Skipf("Chromium does not run here: %v\n%s", err, stderr.String())
-		}
-		return string(out), stderr.String()
+	if err := os.WriteFile(file, content, 0o644); err != nil {
+		t.Fatal(err)
 	}
-	driven := bytes.Replace(page, []byte("<style>"), []byte(driver+"<style>"), 1)
-	driven = bytes.Replace(driven, []byte("</main>"), []byte(drive+"</main>"), 1)
-	dom, log := open(driven)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var stderr bytes.Buffer
+	c := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0",
+		"--virtual-time-budget=5000", "--user-data-dir="+t.TempDir(), "--dump-dom", "file://"+file)
+	c.Stderr = &stderr
+	out, err := c.Output()
+	if err != nil {
+		t.Skipf("Chromium does not run here: %v\n%s", err, stderr.String())
+	}
+	return string(out), stderr.String()
+}
+
+// driven is a page with a driver in it.
+func driven(page []byte, drive string) []byte {
+	page = bytes.Replace(page, []byte("<style>"), []byte(driver+"<style>"), 1)
+	return bytes.Replace(page, []byte("</main>"), []byte(drive+"</main>"), 1)
+}
+
+// wantTitle holds what the driver found against what it should find.
+func wantTitle(t *testing.T, dom, log, want string) {
+	t.Helper()
 	title := regexp.MustCompile(`<title>([^<]*)</title>`).FindStringSubmatch(dom)
-	want := "1 to 50 of 9,002|50|51 to 100 of 9,002|false|1 to 50 of 9,002|true|1 to 1 of 1|NAME 3123|name|none found|0|1 to 1 of 1|q|true|errors:0"
 	if title == nil || title[1] != want {
 		t.Errorf("the page found\n%v, want\n%s", title, want)
 	}
 	if strings.Contains(log, "CONSOLE") {
 		t.Errorf("the console says:\n%s", log)
 	}
-	dom, _ = open(bytes.Replace(page, []byte("<script>\n(function"), []byte(`<script type="text/none">(function`), 1))
+}
+
+// TestPageInBrowser opens the page from disk in headless Chromium: search, paging, filters, keyboard, no console
+// error; and reads it without JavaScript.
+func TestPageInBrowser(t *testing.T) {
+	_, page := bigReport(t)
+	dom, log := inBrowser(t, driven(page, drive))
+	wantTitle(t, dom, log, "1 to 50 of 9,002|50|51 to 100 of 9,002|false|1 to 50 of 9,002|true|1 to 1 of 1|NAME 3123|name|none found|0|1 to 1 of 1|q|true|errors:0")
+	dom, _ = inBrowser(t, bytes.Replace(page, []byte("<script>\n(function"), []byte(`<script type="text/none">(function`), 1))
 	if strings.Count(dom, `<span class="tag">`) != pageFirst || !strings.Contains(dom, "text_normalisation") {
 		t.Errorf("without JavaScript %d examples are there, want %d", strings.Count(dom, `<span class="tag">`), pageFirst)
 	}
+}
+
+const driveThree = `<script>
+window.addEventListener('load',function(){
+ var $=function(s){return document.getElementById(s)},out=[];
+ out.push($('at'+'one').textContent,$('at'+'three').textContent,document.querySelectorAll('section.part').length);
+ $('nextone').click();out.push($('atone').textContent,$('atthree').textContent);
+ var q=$('qthree');q.value='NAME 2123';q.dispatchEvent(new Event('input'));
+ out.push($('atthree').textContent,document.querySelector('#exthree .r').textContent,$('atone').textContent);
+ document.dispatchEvent(new KeyboardEvent('keydown',{key:'/',bubbles:true}));out.push(document.activeElement.id);
+ document.activeElement.blur();document.querySelector('a[href="#three"]').click();$('three').scrollIntoView();
+ document.dispatchEvent(new KeyboardEvent('keydown',{key:'/',bubbles:true}));out.push(document.activeElement.id);
+ out.push(document.querySelectorAll('[id]').length===new Set([].map.call(document.querySelectorAll('[id]'),function(e){return e.id})).size);
+ out.push('errors:'+errors.length);
+ document.title=out.join('|');
+});
+</script>`
+
+// TestPageOfThree: several comparisons on one page share its room, and each has its search; a part that is equal
+// has no examples.
+func TestPageOfThree(t *testing.T) {
+	res, alone := bigReport(t)
+	same := fileSide(t, "x.csv", "id,v\n1,2\n")
+	equal := judge(t, Options{Left: same, Right: same, Key: key})
+	var b bytes.Buffer
+	err := WriteHTMLReport(&b, &HTMLReport{Title: "Three", Verdict: Different, Headline: "Different", Sentence: "A <b>sentence</b>.",
+		Curves: []HTMLCurve{{Title: "Price", Text: "of it", Axis: "disorder", Unit: "late rows", Points: []HTMLPoint{{"10m", 1200}, {"20m", 300}, {"1h", 0}}}},
+		Parts:  []HTMLPart{{"one", "A against B", "this", res}, {"two", "B against C", "that", equal}, {"three", "A against C", "all", res}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := b.Bytes()
+	if len(page) > 5<<20 || len(page) > 2*len(alone) {
+		t.Errorf("the page has %d bytes, one part alone %d", len(page), len(alone))
+	}
+	for _, want := range []string{"<h1>Different</h1>", "&lt;b&gt;", `href="#three"`, `<section class="part" id="two">`, "<h3>Causes</h3>", "1,200", `width:25.00%`, "3,002 of 12,001 rows that differ", `<td class="is-equal">Equal</td>`} {
+		if !bytes.Contains(page, []byte(want)) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	for _, bad := range []string{"http://", "https://", "src=", "</script><script>document", `id="qtwo"`} {
+		if bytes.Contains(page, []byte(bad)) {
+			t.Errorf("the page contains %q", bad)
+		}
+	}
+	dom, log := inBrowser(t, driven(page, driveThree))
+	wantTitle(t, dom, log, "1 to 50 of 3,002|1 to 50 of 3,002|3|51 to 100 of 3,002|1 to 50 of 3,002|1 to 1 of 1|NAME 2123|51 to 100 of 3,002|qone|qthree|true|errors:0")
 }

@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ type reportFiles struct {
 	out, tmp   string
 	files      []*os.File
 	diff       *parquet.GenericWriter[diffRow]
-	sets       [3]*rowFile // only_left, only_right, duplicates
+	sets       [4]*rowFile // only_left, only_right, duplicates, pending
 	unfinished bool
 }
 
@@ -71,7 +72,7 @@ func (r *run) newReportFiles() (*reportFiles, error) {
 		return f, err
 	}
 	f.diff = parquet.NewGenericWriter[diffRow](w)
-	for i, name := range []string{"only_left.parquet", "only_right.parquet", "duplicates.parquet"} {
+	for i, name := range []string{"only_left.parquet", "only_right.parquet", "duplicates.parquet", "pending.parquet"} {
 		w, err := f.create(name)
 		if err != nil {
 			return f, err
@@ -173,6 +174,17 @@ func (f *reportFiles) group(j *jury, kind class, g *group, p *pair, rowCause, ro
 		}
 	}
 	return nil
+}
+
+// pending writes the rows that were not judged.
+func (f *reportFiles) pending(ctx context.Context) error {
+	if f == nil {
+		return nil
+	}
+	why := f.r.pendingText()
+	return f.r.eachPending(ctx, func(rec record) error {
+		return f.sets[3].write(rec.side(), rec.key, rec.cells(), Pending, why)
+	})
 }
 
 func cellOrNil(t *typ, cell []byte) *string {

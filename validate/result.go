@@ -27,6 +27,8 @@ type Result struct {
 	Examples     []Example      `json:"examples"`
 	Key          []string       `json:"key"`
 	Horizon      string         `json:"horizon,omitempty"`
+	// Pending says which rows are pending; "" when none can be.
+	Pending string `json:"pending,omitempty"`
 	// Patterns and Timeline are filled when Options.Patterns asks for them.
 	Patterns []Pattern `json:"patterns"`
 	Timeline *Timeline `json:"timeline,omitempty"`

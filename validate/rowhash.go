@@ -27,7 +27,7 @@ type rowHasher struct {
 	keyLo  []uint64
 	keyHi  []uint64
 	lo, hi []uint64
-	sk     []uint32
+	sk     []uint64
 	noKey  []bool
 }
 
@@ -190,7 +190,7 @@ func (w *rowHasher) block(b *block, unit int, row int64) (inScope, pending int64
 				m.set(place)
 				continue
 			}
-			if err := w.file(i, uint64(w.sk[i])<<placeBits|place); err != nil {
+			if err := w.file(i, w.sk[i]&^saltMask>>sketchAt<<placeBits|place); err != nil {
 				return 0, 0, err
 			}
 		}
@@ -213,7 +213,7 @@ func (w *rowHasher) block(b *block, unit int, row int64) (inScope, pending int64
 func (w *rowHasher) hash(b *block, from, n int) error {
 	r := w.r
 	if cap(w.noKey) < n {
-		w.noKey, w.sk = make([]bool, n), make([]uint32, n)
+		w.noKey, w.sk = make([]bool, n), make([]uint64, n)
 	}
 	w.noKey, w.sk = w.noKey[:n], w.sk[:n]
 	for i := range w.noKey {
@@ -231,6 +231,11 @@ func (w *rowHasher) hash(b *block, from, n int) error {
 		}
 	}
 	clear(w.sk)
+	if !r.multiset && !r.forceAll {
+		for i, key := range w.keyLo {
+			w.sk[i] = key & saltMask
+		}
+	}
 	w.lo, w.hi = zeroed(w.lo, n), zeroed(w.hi, n)
 	for k, add := range w.addCol {
 		if w.twin {

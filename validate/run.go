@@ -74,6 +74,7 @@ type run struct {
 	tmp      string
 	spill    *spillFile
 	end      *instant // the horizon
+	atMark   bool     // it is the last instant before a watermark
 	marks    [2]marks
 	unitRows [2][]int64
 	inScope  [2]int64
@@ -193,10 +194,16 @@ func (r *run) horizon(ctx context.Context) error {
 		return nil
 	}
 	var mu sync.Mutex
-	var latest [2]*instant
+	latest, unknown, err := r.watermarks()
+	if err != nil {
+		return err
+	}
 	wants := []want{r.time.want()}
-	err := r.eachUnit(ctx, func() (func(context.Context, int, int) error, func() error) {
+	err = r.eachUnit(ctx, func() (func(context.Context, int, int) error, func() error) {
 		return func(ctx context.Context, s, u int) error {
+			if !unknown[s] {
+				return nil
+			}
 			return r.sides[s].scan(ctx, u, wants, func(b *block) error {
 				return b.col(0, func(_ int, v *vec) error {
 					var most *instant
@@ -221,16 +228,10 @@ func (r *run) horizon(ctx context.Context) error {
 			})
 		}, func() error { return nil }
 	})
-	if err != nil || latest[0] == nil || latest[1] == nil {
-		return err
+	if err == nil {
+		r.setHorizon(latest)
 	}
-	least := *latest[0]
-	if latest[1].before(least) {
-		least = *latest[1]
-	}
-	least = least.minus(r.opts.Settle)
-	r.end = &least
-	return nil
+	return err
 }
 
 // scope says for each row of a block whether it counts.
@@ -241,7 +242,7 @@ type scope struct {
 
 // scopeOf reads the columns of --where and --time, which are wants from k on; nil when every row counts.
 func (r *run) scopeOf(b *block, k int) (*scope, error) {
-	if r.where == nil && r.time == nil {
+	if r.where == nil && r.time == nil && r.offsets == nil {
 		return nil, nil
 	}
 	s := &scope{out: make([]bool, b.n), pending: make([]bool, b.n)}
@@ -254,6 +255,12 @@ func (r *run) scopeOf(b *block, k int) (*scope, error) {
 			s.out[i] = !ok
 		}
 		k += len(r.where.cols)
+	}
+	if r.offsets != nil {
+		if err := r.offsets.see(b, k, s.pending); err != nil {
+			return nil, err
+		}
+		k += 2
 	}
 	if r.time == nil {
 		return s, nil
@@ -288,6 +295,9 @@ func (r *run) scopeWants() []want {
 		for i := range r.where.cols {
 			w = append(w, r.where.cols[i].want())
 		}
+	}
+	if r.offsets != nil {
+		w = append(w, r.offsets.partition.want(), r.offsets.offset.want())
 	}
 	if r.time != nil {
 		w = append(w, r.time.want())

@@ -1,6 +1,8 @@
 package validate
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"slices"
 	"unsafe"
 
@@ -156,14 +158,13 @@ func (v *vec) rowOf(j int) int {
 	return v.n
 }
 
-// Hashing. A row's hash is the sum of its cells' hashes in two independent 64-bit groups; each column has
-// seeds of its own, so that no exchange of values between columns or rows cancels out. NULL adds nothing.
+// Hashing. A row's hash is the sum of its cells' hashes, word by word; each column has seeds of its own, so that no
+// exchange of values between columns or rows cancels out. NULL adds nothing.
 
 // hasher adds one column to the rows' sums.
 type hasher struct {
-	lo, hi uint64 // seeds
-	shift  uint   // where the column's bits of the sketch are
-	mask   uint32
+	lo, hi uint64 // seeds; hi is odd
+	mask   uint64 // the column's bits of the sketch
 	bytes  bool
 	dict   *vec    // dictionary of the tables below
 	dh     []hash2 // of its entries
@@ -182,37 +183,61 @@ func mix64(x uint64) uint64 {
 func newHasher(column, columns int, t *typ, salt uint64) *hasher {
 	h := &hasher{bytes: t.inBytes()}
 	h.lo = mix64(uint64(column)*2 + 1 + salt<<32)
-	h.hi = mix64(h.lo ^ 0x9e3779b97f4a7c15)
+	h.hi = mix64(h.lo^0x9e3779b97f4a7c15) | 1
 	width := max(1, min(8, sketchBits/max(columns, 1)))
-	h.shift = uint(column*width) % (sketchBits - sketchBits%uint(width))
-	h.mask = 1<<width - 1
+	h.mask = (1<<width - 1) << (sketchAt + column*width%(sketchBits-sketchBits%width))
 	return h
 }
 
-// sketchBits of each row's entry tell columns apart: each column owns some of them.
-const sketchBits = 22
+// A row's sketch tells its columns apart: each owns some of its bits, from sketchAt on. The bits above are the row's
+// salt, some of its key's hash: so two values that agree by chance agree in some rows alone, not in all that have one
+// for the other.
+const (
+	sketchBits = 22
+	sketchAt   = 32 - sketchBits
+	saltMask   = 0xffffffff << 32
+)
 
-func (h *hasher) int(x int64) (lo, hi uint64) {
-	a := (uint64(x) ^ h.lo) * 0x9e3779b97f4a7c15
-	a ^= a >> 32
-	a *= 0xd6e8feb86659fd93
-	a ^= a >> 29
-	b := (uint64(x) + h.hi) * 0xc2b2ae3d27d4eb4f
-	b ^= b >> 31
-	b *= 0xa0761d6478bd642f
-	return a, b ^ b>>32
+// sketch adds a value by its hash to a row's sketch; mask has the column's bits.
+func sketch(sk, lo, mask uint64) uint64 { return sk ^ (bits.RotateLeft64(sk, 32)+lo)&mask }
+
+// word hashes a word: the 128 bits of the product of a bijection of x with the column's odd seed. Sums of such
+// products are a multilinear hash, whose differences vanish for one in 2^127 choices of seeds.
+func (h *hasher) word(x uint64) (lo, hi uint64) {
+	x = (x ^ h.lo) * 0x9e3779b97f4a7c15
+	x ^= x >> 32
+	hi, lo = bits.Mul64(x, h.hi)
+	return lo, hi
 }
 
+// raw hashes bytes: the first and the last word of few, with their number in both.
 func (h *hasher) raw(b []byte) (lo, hi uint64) {
-	u := xxh3.Hash128Seed(b, h.lo)
-	return u.Lo, u.Hi
+	n := len(b)
+	var x, y uint64
+	switch {
+	case n > 16:
+		u := xxh3.Hash128Seed(b, h.lo)
+		return u.Lo, u.Hi
+	case n >= 8:
+		x, y = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])
+	case n >= 4:
+		x = uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32
+	case n > 0:
+		x = uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16
+	}
+	x ^= uint64(n) * 0xa0761d6478bd642f
+	y = (y ^ h.hi + uint64(n)*0xc2b2ae3d27d4eb4f) * 0xd6e8feb86659fd93
+	y ^= y >> 32
+	lo, hi = h.word(x)
+	g, l := bits.Mul64(y, h.lo|1)
+	return lo + l, hi + g
 }
 
 func (h *hasher) value(i int64, b []byte) (lo, hi uint64) {
 	if h.bytes {
 		return h.raw(b)
 	}
-	return h.int(i)
+	return h.word(uint64(i))
 }
 
 func (h *hasher) table(d *vec) {
@@ -228,7 +253,7 @@ func (h *hasher) table(d *vec) {
 		if h.bytes {
 			h.dh[j].lo, h.dh[j].hi = h.raw(d.bytesAt(j))
 		} else {
-			h.dh[j].lo, h.dh[j].hi = h.int(d.i64[j])
+			h.dh[j].lo, h.dh[j].hi = h.word(uint64(d.i64[j]))
 		}
 	}
 	h.dict = d
@@ -242,9 +267,9 @@ func growU64(s []uint64, n int) []uint64 {
 }
 
 // add adds v to lo, hi and sk, which begin at v's first row.
-func (h *hasher) add(v *vec, lo, hi []uint64, sk []uint32) {
+func (h *hasher) add(v *vec, lo, hi, sk []uint64) {
 	lo, hi, sk = lo[:v.n], hi[:v.n], sk[:v.n]
-	shift, mask := h.shift&31, h.mask
+	mask := h.mask
 	if v.dict != nil {
 		h.table(v.dict)
 		dh := h.dh
@@ -253,7 +278,7 @@ func (h *hasher) add(v *vec, lo, hi []uint64, sk []uint32) {
 				d := &dh[x]
 				lo[r] += d.lo
 				hi[r] += d.hi
-				sk[r] ^= uint32(d.lo>>40) & mask << shift
+				sk[r] = sketch(sk[r], d.lo, mask)
 			}
 			return
 		}
@@ -264,7 +289,7 @@ func (h *hasher) add(v *vec, lo, hi []uint64, sk []uint32) {
 				j++
 				lo[r] += d.lo
 				hi[r] += d.hi
-				sk[r] ^= uint32(d.lo>>40) & mask << shift
+				sk[r] = sketch(sk[r], d.lo, mask)
 			}
 		}
 		return
@@ -272,21 +297,21 @@ func (h *hasher) add(v *vec, lo, hi []uint64, sk []uint32) {
 	if !h.bytes {
 		if v.valid == nil {
 			for r, x := range v.i64[:v.n] {
-				l, g := h.int(x)
+				l, g := h.word(uint64(x))
 				lo[r] += l
 				hi[r] += g
-				sk[r] ^= uint32(l>>40) & mask << shift
+				sk[r] = sketch(sk[r], l, mask)
 			}
 			return
 		}
 		j := 0
 		for r, ok := range v.valid[:v.n] {
 			if ok {
-				l, g := h.int(v.i64[j])
+				l, g := h.word(uint64(v.i64[j]))
 				j++
 				lo[r] += l
 				hi[r] += g
-				sk[r] ^= uint32(l>>40) & mask << shift
+				sk[r] = sketch(sk[r], l, mask)
 			}
 		}
 		return
@@ -300,7 +325,7 @@ func (h *hasher) add(v *vec, lo, hi []uint64, sk []uint32) {
 		j++
 		lo[r] += l
 		hi[r] += g
-		sk[r] ^= uint32(l>>40) & mask << shift
+		sk[r] = sketch(sk[r], l, mask)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"strings"
@@ -36,11 +37,8 @@ type ClientOptions struct {
 	SASL *SASLOptions
 	// StartTimeout bounds the first contact with a broker; 0 is 10 s. Later outages are waited out.
 	StartTimeout time.Duration
-	// Events, when not nil, is told in one sentence about a lost broker and about its return. It is called
-	// from any goroutine.
-	Events func(string)
-	// Log, when not nil, gets the same sentences as warnings.
-	Log *slog.Logger
+	// Events, when not nil, is told about a lost broker and about its return. All clients of a run share one.
+	Events *Events
 }
 
 // TLSOptions name PEM files.
@@ -117,6 +115,10 @@ func Client(opts ClientOptions) ([]kgo.Opt, error) {
 		kgo.ClientID(cmp.Or(opts.ClientID, "lockstep")),
 		kgo.DisableClientMetrics(),
 		kgo.RetryBackoffFn(pause),
+		// The client's 20 tries within 30 s end a run that commits while the brokers restart. Whoever asks for the first
+		// time bounds it by its context.
+		kgo.RetryTimeout(0),
+		kgo.RequestRetries(math.MaxInt),
 		// The client's 5 s would be how long a moved leader or a new partition goes unnoticed.
 		kgo.MetadataMinAge(time.Second),
 	}
@@ -261,6 +263,10 @@ func advise(err error) error {
 		hint = "the topic was deleted or created again during the run; start again"
 	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
 		hint = "a row is larger than the topic takes; raise the topic's max.message.bytes"
+	case errors.Is(err, kerr.InvalidTransactionTimeout):
+		hint = "the brokers allow no transaction to last for so long; raise their transaction.max.timeout.ms"
+	case errors.Is(err, kerr.ProducerFenced), errors.Is(err, kerr.InvalidProducerEpoch), errors.Is(err, kerr.InvalidTxnState), errors.Is(err, kerr.InvalidProducerIDMapping):
+		hint = "another run has taken this transactional id, or the brokers or a place of the run were away for longer than a transaction lasts; nothing of this epoch is visible, go on with --resume"
 	case errors.Is(err, kerr.InvalidTimestamp):
 		hint = "an event time lies outside what the topic takes; raise its message.timestamp.after.max.ms or message.timestamp.before.max.ms"
 	case errors.Is(err, kerr.NotEnoughReplicas), errors.Is(err, kerr.NotEnoughReplicasAfterAppend):

@@ -236,13 +236,14 @@ func TestBrokerLostAndBack(t *testing.T) {
 		}
 		return n
 	}
+	events := NewEvents(tell)
 	s := c.source(t, topic, func(o *SourceOptions) {
-		o.Until, o.Client.Events, o.Idle, o.Now = Bound{}, tell, time.Minute, clock.now
+		o.Until, o.Client.Events, o.Idle, o.Now = Bound{}, events, time.Minute, clock.now
 		o.OnBadRecord = Reject
 	})
 	r := newRead(s)
 	r.until(t, s, func() bool { return len(r.ids[0]) == 100 })
-	sink, w := c.sink(t, Output{Topic: topic}, nil)
+	sink, w := c.sink(t, Output{Topic: topic}, func(o *SinkOptions) { o.Client.Events = events })
 	l.down()
 	clock.pass(time.Hour)
 	rec, times := record(100, 200)

@@ -45,7 +45,7 @@ func TestRealKilled(t *testing.T) {
 	}
 	src := c.source(t, topic, func(o *SourceOptions) {
 		o.NewDecoder, o.Until = dec, Bound{}
-		o.Client.Events = func(what string) { events <- what }
+		o.Client.Events = NewEvents(func(what string) { events <- what })
 		o.Idle, o.Now = time.Hour, time.Now
 	})
 	const batches, each = 40, 1000

@@ -130,6 +130,11 @@ func NewSink(ctx context.Context, opts SinkOptions) (*Sink, error) {
 	if s.txn != nil {
 		if err := s.beginFencing(ctx); err != nil {
 			cl.Close()
+			if t := *opts.Transaction; errors.Is(err, kerr.InvalidTransactionTimeout) && t.Timeout > t.Least {
+				t.Timeout = max(t.Timeout/2, t.Least)
+				opts.Transaction = &t
+				return NewSink(ctx, opts)
+			}
 			return nil, advise(err)
 		}
 	}

@@ -400,7 +400,7 @@ func testSinkOld(t *testing.T, c *cluster) {
 	var told []string
 	s, w := c.sink(t, Output{Topic: topic}, func(o *SinkOptions) {
 		o.Now = func() time.Time { return time.UnixMicro(base).Add(2 * time.Hour) }
-		o.Client.Events = func(what string) { told = append(told, what) }
+		o.Client.Events = NewEvents(func(what string) { told = append(told, what) })
 	})
 	rec, times := record(0, 5)
 	write(t, s, w, rec, times)

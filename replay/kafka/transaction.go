@@ -29,8 +29,10 @@ type Transaction struct {
 	Group string
 	// Topics are the topics of the run's streams, by stream; none for streams that are not read from Kafka.
 	Topics map[string]string
-	// Timeout is how long the brokers wait for the end of a transaction; it must be longer than an epoch.
-	Timeout time.Duration
+	// Timeout is how long the brokers wait for the end of a transaction, and so how long they, or another place of the
+	// run, may be away in the middle of one. Brokers that do not allow it are asked for less, down to Least, which must
+	// be longer than an epoch.
+	Timeout, Least time.Duration
 }
 
 // transaction is the state of a sink that writes in transactions.

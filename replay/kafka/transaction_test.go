@@ -6,12 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-data/lockstep/replay"
+	"github.com/lockstep-data/lockstep/schema"
 )
 
 // txnSink opens a sink with transactions as a process of its own would.
@@ -193,4 +198,63 @@ func testTransactionsFromLake(t *testing.T, c *cluster) {
 		t.Fatalf("committed: %v, %v", second.Committed(one), second.Committed(two))
 	}
 	equal(t, "committed ids", c.committedIDs(t, out), ints(0, 10))
+}
+
+// Coordinators that move, load or are busy, and answers that are lost, in the middle of every step of a transaction: each
+// row is there once.
+func TestTransactionsOverFaults(t *testing.T) {
+	c := fakeCluster(t)
+	in, out := c.topic(t, 1), c.topic(t, 1)
+	s, w := c.txnSink(t, "faulty", in, out)
+	keys := []kmsg.Key{kmsg.EndTxn, kmsg.TxnOffsetCommit, kmsg.AddOffsetsToTxn, kmsg.AddPartitionsToTxn, kmsg.Produce, kmsg.FindCoordinator}
+	errs := []*kerr.Error{kerr.NotCoordinator, kerr.CoordinatorLoadInProgress, kerr.CoordinatorNotAvailable, kerr.ConcurrentTransactions}
+	n, hits := 0, 0
+	for _, key := range keys {
+		for _, err := range errs {
+			if (key == kmsg.FindCoordinator || key == kmsg.Produce) && err != kerr.CoordinatorNotAvailable {
+				continue
+			}
+			if key == kmsg.Produce {
+				err = kerr.NotLeaderForPartition
+			}
+			h := c.fake.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: err})
+			if key == kmsg.Produce {
+				if err := c.fake.MoveTopicPartition(out, 0, (c.fake.LeaderFor(out, 0)+1)%3); err != nil {
+					t.Fatal(err)
+				}
+			}
+			epoch := int64(n + 1)
+			sealed := seal(t, s, w, epoch, 100*n, 100*(n+1))
+			if err := s.Publish(t.Context(), epoch, sealed); err != nil {
+				t.Fatalf("%v with %v: %v", key, err, err)
+			}
+			n++
+			hits += int(h.Hits())
+			h.Remove()
+		}
+	}
+	if hits < len(errs) {
+		t.Fatalf("%d faults", hits)
+	}
+	equal(t, "committed ids", c.committedIDs(t, out), ints(0, 100*n))
+}
+
+// Brokers that allow only short transactions get them, and those that allow none that outlasts an epoch are an error.
+func TestTransactionTimeout(t *testing.T) {
+	c := fakeCluster(t, kfake.BrokerConfigs(map[string]string{"transaction.max.timeout.ms": "300000"}))
+	topic := c.topic(t, 1)
+	open := func(least time.Duration) error {
+		s, err := NewSink(t.Context(), SinkOptions{Client: c.options(), Outputs: map[string]Output{"out": {Topic: topic}},
+			Transaction: &Transaction{ID: "x", Group: "x", Timeout: 15 * time.Minute, Least: least}})
+		if err == nil {
+			err = s.Close()
+		}
+		return err
+	}
+	if err := open(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(10 * time.Minute); !errors.Is(err, kerr.InvalidTransactionTimeout) || !strings.Contains(schema.Hint(err), "transaction.max.timeout.ms") {
+		t.Fatal(err, schema.Hint(err))
+	}
 }

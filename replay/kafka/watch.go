@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -12,14 +11,46 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// watch is a hook that tells once of a broker that cannot be reached and once of its return.
-type watch struct {
-	events func(string)
-	log    *slog.Logger
+// Events tells once of a broker that cannot be reached and once of its return, however many clients share it.
+type Events struct {
+	tell func(string)
 
 	mu   sync.Mutex
 	lost map[string]int // failed attempts by address
-	last error
+}
+
+// NewEvents tells in sentences; tell is called from any goroutine, one sentence at a time.
+func NewEvents(tell func(string)) *Events { return &Events{tell: tell, lost: map[string]int{}} }
+
+func (e *Events) say(what string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.tell(what)
+}
+
+// attempt notes an attempt to connect.
+func (e *Events) attempt(addr string, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	tries := e.lost[addr]
+	if err != nil {
+		e.lost[addr]++
+	} else {
+		delete(e.lost, addr)
+	}
+	switch {
+	case err != nil && tries == 0:
+		e.tell(fmt.Sprintf("kafka: broker %s cannot be reached, trying again: %v", addr, err))
+	case err == nil && tries > 0:
+		e.tell(fmt.Sprintf("kafka: broker %s is back after %d attempts", addr, tries))
+	}
+}
+
+// watch is a client's hook that tells of its brokers.
+type watch struct {
+	mu     sync.Mutex
+	events *Events
+	last   error
 }
 
 var (
@@ -28,12 +59,12 @@ var (
 )
 
 // newWatch is silent until listen: what happens before the first contact is in that contact's error.
-func newWatch() *watch { return &watch{lost: map[string]int{}} }
+func newWatch() *watch { return &watch{} }
 
 func (w *watch) listen(o ClientOptions) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.events, w.log = o.Events, o.Log
+	w.events = o.Events
 }
 
 // OnBrokerConnect is called by the client after every attempt.
@@ -41,21 +72,14 @@ func (w *watch) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.
 	if errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
 		return
 	}
-	addr := net.JoinHostPort(meta.Host, fmt.Sprint(meta.Port))
 	w.mu.Lock()
-	tries := w.lost[addr]
 	if err != nil {
 		w.last = err
-		w.lost[addr]++
-	} else {
-		delete(w.lost, addr)
 	}
+	events := w.events
 	w.mu.Unlock()
-	switch {
-	case err != nil && tries == 0:
-		w.say(fmt.Sprintf("kafka: broker %s cannot be reached, trying again: %v", addr, err))
-	case err == nil && tries > 0:
-		w.say(fmt.Sprintf("kafka: broker %s is back after %d attempts", addr, tries))
+	if events != nil {
+		events.attempt(net.JoinHostPort(meta.Host, fmt.Sprint(meta.Port)), err)
 	}
 }
 
@@ -64,13 +88,10 @@ func (w *watch) OnBrokerDisconnect(kgo.BrokerMetadata, net.Conn) {}
 
 func (w *watch) say(what string) {
 	w.mu.Lock()
-	events, log := w.events, w.log
+	events := w.events
 	w.mu.Unlock()
 	if events != nil {
-		events(what)
-	}
-	if log != nil {
-		log.Warn(what)
+		events.say(what)
 	}
 }
 

@@ -7,6 +7,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -113,5 +116,25 @@ func TestRealS3Errors(t *testing.T) {
 		if _, err := NewSink(t.Context(), c.place, SinkOptions{Env: c.env}); err == nil || !strings.Contains(err.Error(), c.want) || schema.Hint(err) == "" {
 			t.Errorf("sink %s: %v (%s), want %q", c.place, err, schema.Hint(err), c.want)
 		}
+	}
+}
+
+// The same over a real server: what it makes of repeated and lost requests is its own.
+func TestRealS3DisorderedWorld(t *testing.T) {
+	_, bucket, env := realS3(t)
+	server, err := url.Parse(env["AWS_ENDPOINT_URL"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := uint64(time.Now().UnixNano())
+	u := &unruly{behind: httputil.NewSingleHostReverseProxy(server), pick: byChance(seed, 4)}
+	between := httptest.NewServer(u)
+	t.Cleanup(between.Close)
+	env["AWS_ENDPOINT_URL"] = between.URL
+	ctx := withS3(t.Context(), quick, func(string) {})
+	disorderedWorld(t, ctx, seed, "s3://"+bucket+"/out", env)
+	createOnce(t, ctx, 20, "s3://"+bucket+"/ck", env)
+	for i, what := range mischief {
+		t.Logf("%s: %d times", what, u.did[i].Load())
 	}
 }

@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"syscall"
 
 	"github.com/lockstep-data/lockstep/schema"
 )
 
-// local is the file system of this machine.
-type local struct{}
+// local is a file system.
+type local struct{ disk Disk }
 
 func isMissing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
@@ -32,8 +31,8 @@ func denied(err error) error {
 	return err
 }
 
-func (local) stat(_ context.Context, key string) (Object, bool, error) {
-	info, err := os.Stat(key)
+func (l local) stat(_ context.Context, key string) (Object, bool, error) {
+	info, err := l.disk.Stat(key)
 	if err != nil {
 		return Object{}, false, denied(err)
 	}
@@ -44,7 +43,7 @@ func (l local) walk(ctx context.Context, dir string, enter func(string) bool, f 
 	if dir == "" {
 		dir = "."
 	}
-	entries, err := os.ReadDir(dir)
+	entries, err := l.disk.ReadDir(dir)
 	if err != nil {
 		return denied(err)
 	}
@@ -61,7 +60,7 @@ func (l local) walk(ctx context.Context, dir string, enter func(string) bool, f 
 			key = dir + "/" + key
 		}
 		// Stat follows links: a folder of links to files is common.
-		info, err := os.Stat(key)
+		info, err := l.disk.Stat(key)
 		if isMissing(err) {
 			continue
 		}
@@ -79,15 +78,15 @@ func (l local) walk(ctx context.Context, dir string, enter func(string) bool, f 
 	return nil
 }
 
-func (local) open(_ context.Context, o Object) (Reader, error) {
-	f, err := os.Open(o.key)
+func (l local) open(_ context.Context, o Object) (Reader, error) {
+	f, err := l.disk.Open(o.key)
 	if err != nil {
 		if isMissing(err) {
 			return nil, errChanged(o.Name)
 		}
 		return nil, denied(err)
 	}
-	r := &localReader{File: f, was: o}
+	r := &localReader{DiskFile: f, disk: l.disk, was: o}
 	if err := r.Check(); err != nil {
 		f.Close()
 		return nil, err
@@ -96,13 +95,14 @@ func (local) open(_ context.Context, o Object) (Reader, error) {
 }
 
 type localReader struct {
-	*os.File
-	was Object
+	DiskFile
+	disk Disk
+	was  Object
 }
 
 // Check looks at the path, not the open file: one that was replaced by rename has another time there.
 func (r *localReader) Check() error {
-	info, err := os.Stat(r.was.key)
+	info, err := r.disk.Stat(r.was.key)
 	if err != nil && !isMissing(err) {
 		return fmt.Errorf("read %s: %w", r.was.Name, err)
 	}
@@ -116,12 +116,12 @@ func (r *localReader) Check() error {
 }
 
 // syncDir makes the names in a folder durable.
-func syncDir(dir string) error {
+func (l local) syncDir(dir string) error {
 	if filepath.Separator != '/' {
 		// Windows has no such call; its file system keeps a log of names.
 		return nil
 	}
-	d, err := os.Open(dir)
+	d, err := l.disk.Open(dir)
 	if err != nil {
 		return err
 	}
@@ -133,17 +133,17 @@ func syncDir(dir string) error {
 }
 
 // mkdirs makes a folder and those above, and makes the new names durable.
-func mkdirs(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
+func (l local) mkdirs(dir string) error {
+	if _, err := l.disk.Stat(dir); err == nil {
 		return nil
 	}
 	if parent := filepath.Dir(dir); parent != dir {
-		if err := mkdirs(parent); err != nil {
+		if err := l.mkdirs(parent); err != nil {
 			return err
 		}
 	}
-	if err := os.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := l.disk.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
+	return l.syncDir(filepath.Dir(dir))
 }

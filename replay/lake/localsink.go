@@ -16,7 +16,9 @@ import (
 // staged is a file being written below ROOT/_lockstep/staging, whose name no glob for data matches: some tools
 // look into hidden folders too.
 type staged struct {
-	f     *os.File
+	local
+	f     DiskFile
+	name  string
 	token string
 }
 
@@ -26,17 +28,17 @@ func stagingName(root, key string) string {
 	return path.Join("_lockstep/staging", strings.ReplaceAll(strings.TrimSuffix(rel, ".parquet"), "/", ",")+".tmp")
 }
 
-func (local) create(_ context.Context, root, key string) (upload, error) {
+func (l local) create(_ context.Context, root, key string) (upload, error) {
 	token := stagingName(root, key)
 	name := path.Join(root, token)
-	if err := mkdirs(path.Dir(name)); err != nil {
+	if err := l.mkdirs(path.Dir(name)); err != nil {
 		return nil, diskError(err)
 	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o666)
+	f, err := l.disk.Create(name)
 	if err != nil {
 		return nil, diskError(err)
 	}
-	return &staged{f, token}, nil
+	return &staged{l, f, name, token}, nil
 }
 
 func diskError(err error) error {
@@ -51,6 +53,8 @@ func diskError(err error) error {
 	return err
 }
 
+func (s *staged) with(context.Context) {}
+
 func (s *staged) Write(p []byte) (int, error) {
 	n, err := s.f.Write(p)
 	return n, diskError(err)
@@ -63,12 +67,12 @@ func (s *staged) seal(context.Context) (string, error) {
 	if err := s.f.Close(); err != nil {
 		return "", diskError(err)
 	}
-	return s.token, syncDir(path.Dir(s.f.Name()))
+	return s.token, s.syncDir(path.Dir(s.name))
 }
 
 func (s *staged) abort(context.Context) error {
 	s.f.Close()
-	return ignoreMissing(os.Remove(s.f.Name()))
+	return ignoreMissing(s.disk.Remove(s.name))
 }
 
 func ignoreMissing(err error) error {
@@ -78,13 +82,13 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-func (local) publish(_ context.Context, root, key, token string, size int64) error {
+func (l local) publish(_ context.Context, root, key, token string, size int64) error {
 	from := path.Join(root, token)
-	there, err := os.Stat(key)
+	there, err := l.disk.Stat(key)
 	if err != nil && !isMissing(err) {
 		return err
 	}
-	if _, stagedErr := os.Stat(from); isMissing(stagedErr) {
+	if _, stagedErr := l.disk.Stat(from); isMissing(stagedErr) {
 		if err == nil && there.Size() == size {
 			return nil
 		}
@@ -93,36 +97,36 @@ func (local) publish(_ context.Context, root, key, token string, size int64) err
 	if err == nil {
 		return schema.WithHint(errors.New("a file of that name is there already"), "two runs into one folder?")
 	}
-	if err := mkdirs(path.Dir(key)); err != nil {
+	if err := l.mkdirs(path.Dir(key)); err != nil {
 		return diskError(err)
 	}
-	if err := os.Rename(from, key); err != nil {
+	if err := l.disk.Rename(from, key); err != nil {
 		return diskError(err)
 	}
-	return syncDir(path.Dir(key))
+	return l.syncDir(path.Dir(key))
 }
 
-func (local) discard(_ context.Context, root, _, token string) error {
-	return ignoreMissing(os.Remove(path.Join(root, token)))
+func (l local) discard(_ context.Context, root, _, token string) error {
+	return ignoreMissing(l.disk.Remove(path.Join(root, token)))
 }
 
-func (local) put(_ context.Context, key string, data []byte) error {
-	return writeWhole(key, key+".tmp", data, os.Rename)
+func (l local) put(_ context.Context, key string, data []byte) error {
+	return l.writeWhole(key, key+".tmp", data, l.disk.Rename)
 }
 
-func (local) putNew(_ context.Context, key string, data []byte) error {
+func (l local) putNew(_ context.Context, key string, data []byte) error {
 	// A link to a name that is there fails, unlike a rename. Two processes have temporary files of their own.
-	return writeWhole(key, fmt.Sprintf("%s.%d.tmp", key, os.Getpid()), data, func(tmp, key string) error {
-		return errors.Join(os.Link(tmp, key), os.Remove(tmp))
+	return l.writeWhole(key, fmt.Sprintf("%s.%d.tmp", key, os.Getpid()), data, func(tmp, key string) error {
+		return errors.Join(l.disk.Link(tmp, key), l.disk.Remove(tmp))
 	})
 }
 
 // writeWhole writes a temporary file, makes it durable, and lets it appear as key.
-func writeWhole(key, tmp string, data []byte, appear func(tmp, key string) error) error {
-	if err := mkdirs(path.Dir(key)); err != nil {
+func (l local) writeWhole(key, tmp string, data []byte, appear func(tmp, key string) error) error {
+	if err := l.mkdirs(path.Dir(key)); err != nil {
 		return diskError(err)
 	}
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o666)
+	f, err := l.disk.Create(tmp)
 	if err != nil {
 		return diskError(err)
 	}
@@ -137,26 +141,26 @@ func writeWhole(key, tmp string, data []byte, appear func(tmp, key string) error
 		err = appear(tmp, key)
 	}
 	if err != nil {
-		os.Remove(tmp)
+		_ = l.disk.Remove(tmp)
 		return diskError(err)
 	}
-	return syncDir(path.Dir(key))
+	return l.syncDir(path.Dir(key))
 }
 
-func (local) get(_ context.Context, key string) ([]byte, error) { return os.ReadFile(key) }
+func (l local) get(_ context.Context, key string) ([]byte, error) { return l.disk.ReadFile(key) }
 
-func (local) remove(_ context.Context, key string) error { return os.Remove(key) }
+func (l local) remove(_ context.Context, key string) error { return l.disk.Remove(key) }
 
-func (local) sweep(_ context.Context, root string, keep map[string]bool) error {
+func (l local) sweep(_ context.Context, root string, keep map[string]bool) error {
 	const staging = "_lockstep/staging"
 	dir := path.Join(root, staging)
-	entries, err := os.ReadDir(dir)
+	entries, err := l.disk.ReadDir(dir)
 	if err != nil {
 		return ignoreMissing(err)
 	}
 	for _, e := range entries {
 		if name := path.Join(staging, e.Name()); !keep[name] && path.Ext(name) == ".tmp" {
-			if err := os.Remove(path.Join(root, name)); err != nil && !isMissing(err) {
+			if err := l.disk.Remove(path.Join(root, name)); err != nil && !isMissing(err) {
 				return err
 			}
 		}

@@ -71,7 +71,7 @@ func Open(ctx context.Context, text string, env map[string]string) (Place, error
 		if text == "" {
 			return Place{}, errors.New("a place is empty")
 		}
-		return Place{text: text, path: cleanPath(text), store: local{}}, nil
+		return Place{text: text, path: cleanPath(text), store: diskOf(ctx)}, nil
 	}
 	switch scheme {
 	case "file":
@@ -79,7 +79,7 @@ func Open(ctx context.Context, text string, env map[string]string) (Place, error
 		if err != nil || !strings.HasPrefix(p, "/") {
 			return Place{}, schema.WithHint(fmt.Errorf("place %s: not a file address", text), "write file:///absolute/path, or a bare path")
 		}
-		return Place{text: text, path: cleanPath(p), store: local{}}, nil
+		return Place{text: text, path: cleanPath(p), store: diskOf(ctx)}, nil
 	case "s3", "s3a", "s3n":
 		bucket, key, _ := strings.Cut(rest, "/")
 		if bucket == "" || strings.ContainsAny(bucket, "*?[") {

@@ -3,6 +3,7 @@ package lake
 import (
 	"bytes"
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -11,14 +12,14 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lockstep-data/lockstep/schema"
@@ -26,27 +27,22 @@ import (
 
 // bucket is one S3 bucket.
 type bucket struct {
-	bucket string
-	client *s3.Client
+	bucket   string
+	client   *s3.Client
+	patience patience
+	world    *s3World
+	answered atomic.Bool // the server has answered once
+	renew    func()      // forgets the credentials, so that they are looked for again; nil where they are fixed
 }
 
 // openS3 takes keys, region, profile and endpoint from env, and what is not there from the SDK's usual chain
 // (files below ~/.aws, roles). A server of its own (AWS_ENDPOINT_URL) is addressed with the bucket in the path.
 func openS3(ctx context.Context, name string, env map[string]string) (store, error) {
-	attempts := 6
-	if n, err := strconv.Atoi(env["AWS_MAX_ATTEMPTS"]); err == nil && n > 0 {
-		attempts = n
-	}
 	opts := []func(*config.LoadOptions) error{
-		config.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = attempts, 10*time.Second })
-		}),
 		// Servers that are not Amazon's often lack the newer checksums.
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
 		config.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired),
-	}
-	if id := env["AWS_ACCESS_KEY_ID"]; id != "" {
-		opts = append(opts, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(id, env["AWS_SECRET_ACCESS_KEY"], env["AWS_SESSION_TOKEN"])))
+		config.WithLogger(logging.Nop{}), // it would print
 	}
 	if p := env["AWS_PROFILE"]; p != "" {
 		opts = append(opts, config.WithSharedConfigProfile(p))
@@ -68,6 +64,30 @@ func openS3(ctx context.Context, name string, env map[string]string) (store, err
 	if err != nil {
 		return nil, schema.WithHint(fmt.Errorf("AWS configuration: %w", err), "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
 	}
+	b := &bucket{bucket: name, world: s3WorldOf(ctx)}
+	b.patience = b.world.patience
+	if n, err := strconv.Atoi(env["AWS_MAX_ATTEMPTS"]); err == nil && n > 0 {
+		b.patience.tries = n
+	}
+	if id := env["AWS_ACCESS_KEY_ID"]; id != "" {
+		cfg.Credentials = credentials.NewStaticCredentialsProvider(id, env["AWS_SECRET_ACCESS_KEY"], env["AWS_SESSION_TOKEN"])
+	} else {
+		// The SDK reads the files of keys once. A run of weeks takes what was written there since.
+		chain := cfg.Credentials
+		first := true
+		cache := aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			if !first {
+				again, err := config.LoadDefaultConfig(ctx, opts...)
+				if err != nil {
+					return aws.Credentials{}, err
+				}
+				chain = again.Credentials
+			}
+			first = false
+			return chain.Retrieve(ctx)
+		}))
+		cfg.Credentials, b.renew = cache, cache.Invalidate
+	}
 	endpoint := env["AWS_ENDPOINT_URL_S3"]
 	if endpoint == "" {
 		endpoint = env["AWS_ENDPOINT_URL"]
@@ -75,12 +95,13 @@ func openS3(ctx context.Context, name string, env map[string]string) (store, err
 	if cfg.Region == "" {
 		cfg.Region = "us-east-1"
 	}
-	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
+	b.client = s3.NewFromConfig(cfg, func(o *s3.Options) {
+		o.Retryer = aws.NopRetryer{} // try repeats
 		if endpoint != "" {
 			o.BaseEndpoint, o.UsePathStyle = &endpoint, true
 		}
 	})
-	return &bucket{name, client}, nil
+	return b, nil
 }
 
 func (b *bucket) name(key string) string { return "s3://" + b.bucket + "/" + key }
@@ -101,14 +122,19 @@ func (b *bucket) explain(err error) error {
 			return schema.WithHint(fmt.Errorf("there is no bucket %s", b.bucket), "check the name, and AWS_ENDPOINT_URL if the server is not Amazon's")
 		case "AccessDenied", "Forbidden", "AllAccessDisabled":
 			return schema.WithHint(fmt.Errorf("access to bucket %s is denied (%s)", b.bucket, api.ErrorCode()), "the credentials are valid but lack the right, or belong to another account: try `aws s3 ls`")
-		case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "AuthorizationHeaderMalformed", "XAdminUserNotFound": // the last is versitygw's, with status 404
+		case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
+			return schema.WithHint(fmt.Errorf("the credentials for bucket %s have expired (%s)", b.bucket, api.ErrorCode()),
+				"renew them and start again; those of a profile or a role are looked for again by a run, those in AWS_ACCESS_KEY_ID cannot be")
+		case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthorizationHeaderMalformed", "XAdminUserNotFound": // the last is versitygw's, with status 404
 			return schema.WithHint(fmt.Errorf("wrong credentials for bucket %s (%s)", b.bucket, api.ErrorCode()), "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_REGION, or AWS_PROFILE")
 		}
 		return schema.WithHint(err, "check the bucket, the credentials and AWS_ENDPOINT_URL")
 	case errors.As(err, &netErr):
-		return schema.WithHint(fmt.Errorf("the S3 server cannot be reached: %w", err), "check AWS_ENDPOINT_URL and the network")
-	case strings.Contains(err.Error(), "failed to refresh cached credentials"), strings.Contains(err.Error(), "get identity"):
+		return schema.WithHint(fmt.Errorf("the S3 server cannot be reached: %w", netErr), "check AWS_ENDPOINT_URL and the network")
+	case noCredentials(err):
 		return schema.WithHint(fmt.Errorf("no credentials for bucket %s", b.bucket), "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
+	case errors.Is(err, errStalled), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return schema.WithHint(fmt.Errorf("the S3 server broke off: %w", err), "check AWS_ENDPOINT_URL and the network")
 	}
 	return err
 }
@@ -118,8 +144,12 @@ func (b *bucket) object(key string, size *int64, etag *string) Object {
 }
 
 func (b *bucket) stat(ctx context.Context, key string) (Object, bool, error) {
-	first := func(prefix string) (*s3.ListObjectsV2Output, error) {
-		return b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &b.bucket, Prefix: &prefix, MaxKeys: aws.Int32(1)})
+	first := func(prefix string) (out *s3.ListObjectsV2Output, err error) {
+		err = b.try(ctx, func(ctx context.Context, _ func()) error {
+			out, err = b.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &b.bucket, Prefix: &prefix, MaxKeys: aws.Int32(1)})
+			return err
+		})
+		return out, err
 	}
 	// Of the keys with a prefix, the prefix itself comes first.
 	out, err := first(key)
@@ -159,7 +189,11 @@ func (b *bucket) walk(ctx context.Context, dir string, enter func(string) bool, 
 	found := false
 	pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.bucket, Prefix: &prefix})
 	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+		var page *s3.ListObjectsV2Output
+		err := b.try(ctx, func(ctx context.Context, _ func()) (err error) {
+			page, err = pages.NextPage(ctx)
+			return err
+		})
 		if err != nil {
 			return b.explain(err)
 		}
@@ -225,62 +259,114 @@ func (r *s3Reader) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), end
 }
 
-// fetch reads one range. The SDK repeats requests that fail; a body that breaks off is repeated here.
+// fetch reads one range.
 func (r *s3Reader) fetch(ctx context.Context, p []byte, off int64) error {
-	var err error
-	for try := 0; try < 4; try++ {
-		if try > 0 {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(time.Duration(100<<(2*(try-1))) * time.Millisecond):
-			}
-		}
+	err := r.b.try(ctx, func(ctx context.Context, alive func()) error {
 		in := &s3.GetObjectInput{Bucket: &r.b.bucket, Key: &r.o.key, Range: aws.String(fmt.Sprintf("bytes=%d-%d", off, off+int64(len(p))-1))}
 		if r.o.Version != "" {
 			in.IfMatch = aws.String(`"` + r.o.Version + `"`)
 		}
-		var out *s3.GetObjectOutput
-		if out, err = r.b.client.GetObject(ctx, in); err != nil {
-			var api smithy.APIError
-			if errors.As(err, &api) && (api.ErrorCode() == "PreconditionFailed" || api.ErrorCode() == "NoSuchKey" || api.ErrorCode() == "InvalidRange") {
-				return errChanged(r.o.Name)
-			}
-			return r.b.explain(err)
-		}
-		_, err = io.ReadFull(out.Body, p)
-		out.Body.Close()
-		if err == nil || ctx.Err() != nil {
+		out, err := r.b.client.GetObject(ctx, in)
+		if err != nil {
 			return err
 		}
+		defer out.Body.Close()
+		// What stands between may take no notice of either.
+		if want := fmt.Sprintf("bytes %d-%d/", off, off+int64(len(p))-1); !strings.HasPrefix(aws.ToString(out.ContentRange), want) {
+			return finalError{schema.WithHint(fmt.Errorf("the server gave %q, asked for %s%d", aws.ToString(out.ContentRange), want, r.o.Size),
+				"a proxy or a server that does not serve ranges of objects cannot be read from")}
+		}
+		if got := strings.Trim(aws.ToString(out.ETag), `"`); r.o.Version != "" && got != "" && got != r.o.Version {
+			return finalError{errChanged(r.o.Name)}
+		}
+		_, err = io.ReadFull(moving{out.Body, alive}, p)
+		return err
+	})
+	var api smithy.APIError
+	if errors.As(err, &api) && (api.ErrorCode() == "PreconditionFailed" || api.ErrorCode() == "NoSuchKey" || api.ErrorCode() == "InvalidRange") {
+		return errChanged(r.o.Name)
 	}
-	return fmt.Errorf("the connection broke off four times: %w", err)
+	return r.b.explain(err)
 }
+
+// moving tells of every read that gave something.
+type moving struct {
+	io.Reader
+	alive func()
+}
+
+func (m moving) Read(p []byte) (int, error) {
+	n, err := m.Reader.Read(p)
+	if n > 0 {
+		m.alive()
+	}
+	return n, err
+}
+
+// sending is a body of a request.
+type sending struct {
+	*bytes.Reader
+	alive func()
+}
+
+func (s sending) Read(p []byte) (int, error) { return moving{s.Reader, s.alive}.Read(p) }
 
 func (b *bucket) put(ctx context.Context, key string, data []byte) error {
-	_, err := b.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.bucket, Key: &key, Body: bytes.NewReader(data)})
-	return b.explain(err)
+	return b.explain(b.try(ctx, func(ctx context.Context, alive func()) error {
+		_, err := b.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.bucket, Key: &key, Body: sending{bytes.NewReader(data), alive}})
+		return err
+	}))
 }
 
+// writer is the metadata by which who wrote an object knows it again.
+const writerKey = "lockstep-writer"
+
+// putNew marks the object: when the answer to a first request is lost, the second finds an object there, and must not
+// take it for someone else's.
 func (b *bucket) putNew(ctx context.Context, key string, data []byte) error {
-	_, err := b.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.bucket, Key: &key, Body: bytes.NewReader(data), IfNoneMatch: aws.String("*")})
+	mark := crand.Text()
+	err := b.try(ctx, func(ctx context.Context, alive func()) error {
+		_, err := b.client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.bucket, Key: &key, Body: sending{bytes.NewReader(data), alive},
+			IfNoneMatch: aws.String("*"), Metadata: map[string]string{writerKey: mark}})
+		return err
+	})
 	var api smithy.APIError
-	if errors.As(err, &api) && (api.ErrorCode() == "PreconditionFailed" || api.ErrorCode() == "ConditionalRequestConflict") {
-		return fmt.Errorf("%s: %w", b.name(key), fs.ErrExist)
+	if !errors.As(err, &api) || api.ErrorCode() != "PreconditionFailed" {
+		return b.explain(err)
 	}
-	return b.explain(err)
+	var there *s3.HeadObjectOutput
+	err = b.try(ctx, func(ctx context.Context, _ func()) (err error) {
+		there, err = b.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &b.bucket, Key: &key})
+		return err
+	})
+	switch err = b.explain(err); {
+	case err != nil && !isMissing(err):
+		return err
+	case err == nil && there.Metadata[writerKey] == mark:
+		return nil
+	}
+	return fmt.Errorf("%s: %w", b.name(key), fs.ErrExist)
 }
 
-func (b *bucket) get(ctx context.Context, key string) ([]byte, error) {
-	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.bucket, Key: &key})
-	if err != nil {
-		return nil, b.explain(err)
-	}
-	defer out.Body.Close()
-	return io.ReadAll(out.Body)
+func (b *bucket) get(ctx context.Context, key string) (data []byte, err error) {
+	err = b.try(ctx, func(ctx context.Context, alive func()) error {
+		out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.bucket, Key: &key})
+		if err != nil {
+			return err
+		}
+		defer out.Body.Close()
+		data, err = io.ReadAll(moving{out.Body, alive})
+		if size := aws.ToInt64(out.ContentLength); err == nil && out.ContentLength != nil && int64(len(data)) != size {
+			err = fmt.Errorf("%d bytes of %d: %w", len(data), size, io.ErrUnexpectedEOF)
+		}
+		return err
+	})
+	return data, b.explain(err)
 }
 
 func (b *bucket) remove(ctx context.Context, key string) error {
-	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.bucket, Key: &key})
-	return b.explain(err)
+	return b.explain(b.try(ctx, func(ctx context.Context, _ func()) error {
+		_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.bucket, Key: &key})
+		return err
+	}))
 }

@@ -30,6 +30,7 @@ func TestS3SourceReadsRangesAndRepeatsBrokenOnes(t *testing.T) {
 			return true
 		case n%11 == 9:
 			// Half a body.
+			w.Header().Set("Content-Range", strings.Replace(r.Header.Get("Range"), "=", " ", 1)+"/1000000")
 			w.Header().Set("Content-Length", "1000000")
 			w.WriteHeader(206)
 			w.Write([]byte("PAR1"))

@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -20,10 +21,12 @@ import (
 type s3Fake struct {
 	mu      sync.Mutex
 	objects map[string][]byte
+	meta    map[string]http.Header // of objects that have metadata
 	uploads map[string]*fakeUpload
 	// fail, when not nil, may answer a request itself.
-	fail func(w http.ResponseWriter, r *http.Request) bool
-	gets int
+	fail  func(w http.ResponseWriter, r *http.Request) bool
+	gets  int
+	begun int // uploads
 }
 
 type fakeUpload struct {
@@ -32,7 +35,7 @@ type fakeUpload struct {
 }
 
 func newS3Fake(t testing.TB) (*s3Fake, map[string]string) {
-	f := &s3Fake{objects: map[string][]byte{}, uploads: map[string]*fakeUpload{}}
+	f := &s3Fake{objects: map[string][]byte{}, meta: map[string]http.Header{}, uploads: map[string]*fakeUpload{}}
 	srv := httptest.NewServer(f)
 	t.Cleanup(srv.Close)
 	return f, map[string]string{"AWS_ENDPOINT_URL": srv.URL, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "eu-north-1", "AWS_MAX_ATTEMPTS": "3"}
@@ -67,7 +70,10 @@ func (f *s3Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, 404, "NoSuchBucket")
 		return
 	}
-	body, _ := io.ReadAll(r.Body)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the client broke off
+	}
 	reply := func(v any) {
 		w.Header().Set("Content-Type", "application/xml")
 		xml.NewEncoder(w).Encode(v)
@@ -87,7 +93,7 @@ func (f *s3Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply(out)
 	case r.Method == "GET" && key == "":
 		f.list(q, reply)
-	case r.Method == "GET":
+	case r.Method == "GET", r.Method == "HEAD":
 		f.get(w, r, key)
 	case r.Method == "PUT" && q.Has("partNumber"):
 		u := f.uploads[q.Get("uploadId")]
@@ -99,10 +105,21 @@ func (f *s3Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		u.parts[n] = body
 		w.Header().Set("ETag", etag(body))
 	case r.Method == "PUT":
+		if _, there := f.objects[key]; there && r.Header.Get("If-None-Match") == "*" {
+			refuse(w, 412, "PreconditionFailed")
+			return
+		}
 		f.objects[key] = body
+		f.meta[key] = http.Header{}
+		for k, v := range r.Header {
+			if strings.HasPrefix(k, "X-Amz-Meta-") {
+				f.meta[key][k] = v
+			}
+		}
 		w.Header().Set("ETag", etag(body))
 	case r.Method == "POST" && q.Has("uploads"):
-		id := fmt.Sprintf("upload-%d", len(f.uploads)+1000*len(f.objects)+f.gets)
+		f.begun++
+		id := fmt.Sprintf("upload-%d", f.begun)
 		f.uploads[id] = &fakeUpload{key, map[int][]byte{}}
 		reply(struct {
 			XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
@@ -133,6 +150,7 @@ func (f *s3Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(204)
 	case r.Method == "DELETE":
 		delete(f.objects, key)
+		delete(f.meta, key)
 		w.WriteHeader(204)
 	default:
 		refuse(w, 501, "NotImplemented")
@@ -184,12 +202,14 @@ func (f *s3Fake) get(w http.ResponseWriter, r *http.Request, key string) {
 		return
 	}
 	w.Header().Set("ETag", etag(data))
+	maps.Copy(w.Header(), f.meta[key])
 	var from, to int
 	if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); n == 2 {
 		if from >= len(data) {
 			refuse(w, 416, "InvalidRange")
 			return
 		}
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, min(len(data), to+1)-1, len(data)))
 		data = data[from:min(len(data), to+1)]
 		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 		w.WriteHeader(206)

@@ -22,7 +22,7 @@ const partBytes = 8 << 20
 // that all parts are there, published that it is completed. No staging key is ever visible.
 type multipart struct {
 	b   *bucket
-	ctx context.Context
+	ctx context.Context // of the call that writes, for io.Writer takes none
 	key string
 	id  string
 	// etags are those of the parts so far.
@@ -37,13 +37,17 @@ type partToken struct {
 }
 
 func (b *bucket) create(ctx context.Context, _, key string) (upload, error) {
-	out, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &b.bucket, Key: &key})
-	if err != nil {
-		return nil, b.explain(err)
-	}
-	// The parts outlive the call that began the upload.
-	return &multipart{b: b, ctx: context.WithoutCancel(ctx), key: key, id: aws.ToString(out.UploadId)}, nil
+	m := &multipart{b: b, ctx: ctx, key: key}
+	return m, b.explain(b.try(ctx, func(ctx context.Context, _ func()) error {
+		out, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &b.bucket, Key: &key})
+		if err == nil {
+			m.id = aws.ToString(out.UploadId)
+		}
+		return err
+	}))
 }
+
+func (m *multipart) with(ctx context.Context) { m.ctx = ctx }
 
 func (m *multipart) Write(p []byte) (int, error) {
 	m.buf = append(m.buf, p...)
@@ -57,13 +61,14 @@ func (m *multipart) Write(p []byte) (int, error) {
 }
 
 func (m *multipart) part(ctx context.Context, p []byte) error {
-	out, err := m.b.client.UploadPart(ctx, &s3.UploadPartInput{Bucket: &m.b.bucket, Key: &m.key, UploadId: &m.id,
-		PartNumber: aws.Int32(int32(len(m.etags) + 1)), Body: bytes.NewReader(p)})
-	if err != nil {
-		return m.b.explain(err)
-	}
-	m.etags = append(m.etags, aws.ToString(out.ETag))
-	return nil
+	return m.b.explain(m.b.try(ctx, func(ctx context.Context, alive func()) error {
+		out, err := m.b.client.UploadPart(ctx, &s3.UploadPartInput{Bucket: &m.b.bucket, Key: &m.key, UploadId: &m.id,
+			PartNumber: aws.Int32(int32(len(m.etags) + 1)), Body: sending{bytes.NewReader(p), alive}})
+		if err == nil {
+			m.etags = append(m.etags, aws.ToString(out.ETag))
+		}
+		return err
+	}))
 }
 
 func (m *multipart) seal(ctx context.Context) (string, error) {
@@ -80,7 +85,10 @@ func (m *multipart) seal(ctx context.Context) (string, error) {
 func (m *multipart) abort(ctx context.Context) error { return m.b.abortUpload(ctx, m.key, m.id) }
 
 func (b *bucket) abortUpload(ctx context.Context, key, id string) error {
-	_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &b.bucket, Key: &key, UploadId: &id})
+	err := b.try(ctx, func(ctx context.Context, _ func()) error {
+		_, err := b.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &b.bucket, Key: &key, UploadId: &id})
+		return err
+	})
 	if noUpload(err) {
 		return nil
 	}
@@ -101,8 +109,11 @@ func (b *bucket) publish(ctx context.Context, _, key, token string, size int64) 
 	for i, e := range t.ETags {
 		parts = append(parts, types.CompletedPart{ETag: aws.String(e), PartNumber: aws.Int32(int32(i + 1))})
 	}
-	_, err := b.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: &b.bucket, Key: &key, UploadId: &t.Upload,
-		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
+	err := b.try(ctx, func(ctx context.Context, _ func()) error {
+		_, err := b.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: &b.bucket, Key: &key, UploadId: &t.Upload,
+			MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
+		return err
+	})
 	if !noUpload(err) {
 		return b.explain(err)
 	}
@@ -135,19 +146,26 @@ func (b *bucket) sweep(ctx context.Context, root string, keep map[string]bool) e
 	if prefix != "" {
 		prefix += "/"
 	}
-	out, err := b.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &b.bucket, Prefix: &prefix})
-	if err != nil {
+	pages := s3.NewListMultipartUploadsPaginator(b.client, &s3.ListMultipartUploadsInput{Bucket: &b.bucket, Prefix: &prefix})
+	for pages.HasMorePages() {
+		var page *s3.ListMultipartUploadsOutput
+		err := b.try(ctx, func(ctx context.Context, _ func()) (err error) {
+			page, err = pages.NextPage(ctx)
+			return err
+		})
 		var api smithy.APIError
 		if errors.As(err, &api) && (api.ErrorCode() == "AccessDenied" || api.ErrorCode() == "NotImplemented") {
 			// A right that is often missing; what is left costs storage, not correctness.
 			return nil
 		}
-		return b.explain(err)
-	}
-	for _, u := range out.Uploads {
-		if id := aws.ToString(u.UploadId); !ids[id] {
-			if err := b.abortUpload(ctx, aws.ToString(u.Key), id); err != nil {
-				return err
+		if err != nil {
+			return b.explain(err)
+		}
+		for _, u := range page.Uploads {
+			if id := aws.ToString(u.UploadId); !ids[id] {
+				if err := b.abortUpload(ctx, aws.ToString(u.Key), id); err != nil {
+					return err
+				}
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 
@@ -40,6 +41,8 @@ type output interface {
 
 // upload is one file being written.
 type upload interface {
+	// with gives the context of the writes that follow.
+	with(ctx context.Context)
 	Write(p []byte) (int, error)
 	// seal makes what was written durable; token finds it again in another process, wherever the root is then.
 	seal(ctx context.Context) (token string, err error)
@@ -111,7 +114,9 @@ type File struct {
 
 // sealedEpoch is what Seal returns.
 type sealedEpoch struct {
-	Epoch  int64           `json:"epoch"`
+	Epoch int64 `json:"epoch"`
+	// After is the epoch of the manifest that this one comes upon.
+	After  int64           `json:"after"`
 	Files  []File          `json:"files"`
 	Next   map[string]int  `json:"next"`
 	Inputs json.RawMessage `json:"inputs,omitempty"`
@@ -275,6 +280,10 @@ type part struct {
 	timed    bool
 }
 
+func partName(output string, n int) string {
+	return path.Join(output, fmt.Sprintf("part-%05d.parquet", n))
+}
+
 // begin creates an output's next file.
 func (s *Sink) begin(ctx context.Context, output string, fields []schema.Field) (*part, error) {
 	s.mu.Lock()
@@ -284,7 +293,7 @@ func (s *Sink) begin(ctx context.Context, output string, fields []schema.Field) 
 	if broken != nil {
 		return nil, broken
 	}
-	p := &part{file: File{Path: path.Join(output, fmt.Sprintf("part-%05d.parquet", n)), Output: output}}
+	p := &part{file: File{Path: partName(output, n), Output: output}}
 	fail := func(err error) (*part, error) { return nil, s.failed(p, err) }
 	var err error
 	if p.up, err = s.place.store.create(ctx, s.place.path, s.key(p.file.Path)); err != nil {
@@ -336,6 +345,7 @@ func (w *writer) write(ctx context.Context, rec arrow.Record, times []int64) err
 		}
 		p.min, p.max = min(p.min, t), max(p.max, t)
 	}
+	p.up.with(ctx)
 	if err := p.pq.Write(rec); err != nil {
 		return w.s.failed(p, err)
 	}
@@ -355,6 +365,7 @@ func (w *writer) write(ctx context.Context, rec arrow.Record, times []int64) err
 
 // seal closes the file and makes it durable.
 func (p *part) seal(ctx context.Context) (File, error) {
+	p.up.with(ctx)
 	err := p.pq.Close()
 	if err == nil {
 		err = p.buf.Flush()
@@ -413,7 +424,7 @@ func (s *Sink) Seal(ctx context.Context, epoch int64) ([]byte, error) {
 		s.ended[i].Epoch = epoch
 	}
 	slices.SortFunc(s.ended, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
-	out, err := json.Marshal(sealedEpoch{Epoch: epoch, Files: s.ended, Next: s.numbers, Inputs: s.inputs})
+	out, err := json.Marshal(sealedEpoch{Epoch: epoch, After: s.manifest.Epoch, Files: s.ended, Next: s.numbers, Inputs: s.inputs})
 	for _, f := range s.ended {
 		s.sealed[f.Token] = true
 	}
@@ -436,6 +447,10 @@ func (s *Sink) Publish(ctx context.Context, epoch int64, sealed []byte) error {
 	s.mu.Unlock() // writers go on meanwhile
 	if m.Epoch >= epoch {
 		return nil
+	}
+	if m.Epoch < e.After {
+		return fail(schema.WithHint(fmt.Errorf("its manifest is of epoch %d and was of epoch %d before", m.Epoch, e.After),
+			"the files are all there; a request that came late, or someone else, put an old list of them in its place: put the newer one back, or run it anew"))
 	}
 	if m.Replace {
 		for _, f := range m.Files {
@@ -504,6 +519,16 @@ func (s *Sink) Finish(ctx context.Context) error {
 	slices.Sort(empty)
 	m := s.manifest
 	for _, output := range empty {
+		name := partName(output, s.next[output])
+		there, dir, err := s.place.store.stat(ctx, s.key(name))
+		if err != nil && !isMissing(err) {
+			return fmt.Errorf("write to %s: %w", s.place, err)
+		}
+		if err == nil && !dir { // a Finish that did not come to its manifest
+			s.next[output]++
+			m.Files = append(m.Files, File{Path: name, Output: output, Bytes: there.Size, Epoch: m.Epoch})
+			continue
+		}
 		p, err := s.begin(ctx, output, s.outputs[output])
 		if err != nil {
 			return err
@@ -533,7 +558,9 @@ func (s *Sink) Manifest() Manifest {
 func (s *Sink) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ctx := context.Background()
+	// What cannot be removed now, the next run sweeps.
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
 	var errs []error
 	for _, w := range s.writers {
 		if w.part != nil {

@@ -458,3 +458,43 @@ func TestManyWritersOfOneOutput(t *testing.T) {
 		t.Errorf("a reader of the whole folder sees %d rows: side outputs are not hidden", len(got))
 	}
 }
+
+// A request that was held up somewhere can put an older manifest in the place of a newer one. Whoever goes on from it must
+// not leave files out of the list in silence.
+func TestOldManifestInPlaceOfANewerOne(t *testing.T) {
+	f, env := newS3Fake(t)
+	const place = "s3://lake/out"
+	s := newSink(t, place, SinkOptions{Env: env})
+	w := openWriter(t, s, "rows")
+	epoch := func(n int64) []byte {
+		put(t, w, rowSpan(n*10, n*10+10))
+		s.Cut()
+		sealed, err := s.Seal(t.Context(), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sealed
+	}
+	var old []byte
+	for n := range int64(3) {
+		if err := s.Publish(t.Context(), n+1, epoch(n+1)); err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			old = f.objects["out/"+manifestName]
+		}
+	}
+	sealed := epoch(4)
+	f.objects["out/"+manifestName] = old
+	again := newSink(t, place, SinkOptions{Env: env, Resume: true})
+	if err := again.Publish(t.Context(), 4, sealed); err == nil || !strings.Contains(err.Error(), "manifest is of epoch 1 and was of epoch 3") || schema.Hint(err) == "" {
+		t.Fatal(err)
+	}
+	// The run that wrote it has the list in its memory.
+	if err := s.Publish(t.Context(), 4, sealed); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := ReadManifest(t.Context(), place, env); err != nil || len(m.Files) != 4 {
+		t.Fatal(m, err)
+	}
+}

@@ -232,3 +232,35 @@ func TestAValueThatDoesNotFitIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestDictionariesAreTopLevel reads the text of a struct, which nobody expects to be a dictionary there.
+func TestDictionariesAreTopLevel(t *testing.T) {
+	text := schema.Type{Kind: schema.String}
+	fields := []schema.Field{{Name: "s", Type: schema.Type{Kind: schema.Row, Fields: []schema.Field{{Name: "a", Type: text}}}}, {Name: "t", Type: text}}
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema.ArrowSchema(fields))
+	for range 1000 {
+		s := b.Field(0).(*array.StructBuilder)
+		s.Append(true)
+		s.FieldBuilder(0).(*array.StringBuilder).Append("few")
+		b.Field(1).(*array.StringBuilder).Append("few")
+	}
+	f := openBytes(t, write(t, fields, WriteOptions{}, b.NewRecord()), "nested.parquet")
+	rd, err := f.Reader(fields, ReadOptions{KeepDictionary: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := rd.RowGroup(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := rows.Next(1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if have, want := got.Column(0).DataType(), fields[0].Type.Arrow(); !arrow.TypeEqual(have, want) {
+		t.Errorf("the struct is %s, want %s", have, want)
+	}
+	if _, ok := got.Column(1).(*array.Dictionary); !ok {
+		t.Errorf("the text is %s, want a dictionary", got.Column(1).DataType())
+	}
+}

@@ -65,7 +65,7 @@ func (r *Reader) RowGroup(i int) (rows *Rows, err error) {
 	var checks []check
 	var plain int64
 	for _, p := range r.cols {
-		err := rows.open(p, func(n *node) (*leaf, error) {
+		err := rows.open(p, r.opts.KeepDictionary, func(n *node) (*leaf, error) {
 			c := n.column.Index()
 			if c < 0 || c >= len(chunks) {
 				return nil, errors.New("the row group lacks the column")
@@ -104,7 +104,8 @@ func (r *Reader) RowGroup(i int) (rows *Rows, err error) {
 	return rows, nil
 }
 
-func (rows *Rows) open(p *plan, make func(*node) (*leaf, error)) error {
+// open opens a column's leaves; keep: a text column may stay a dictionary.
+func (rows *Rows) open(p *plan, keep bool, make func(*node) (*leaf, error)) error {
 	if p.absent {
 		return nil
 	}
@@ -113,13 +114,12 @@ func (rows *Rows) open(p *plan, make func(*node) (*leaf, error)) error {
 		if err != nil {
 			return err
 		}
-		keep := rows.r.opts.KeepDictionary && len(p.node.column.Path()) == 1 && l.maxRep == 0
-		l.col, err = columnFor(p.node.typ, p.node.src, p.field.Type, keep)
+		l.col, err = columnFor(p.node.typ, p.node.src, p.field.Type, keep && l.maxRep == 0)
 		rows.leaves[p.leaf] = l
 		return err
 	}
 	for _, k := range p.kids {
-		if err := rows.open(k, make); err != nil {
+		if err := rows.open(k, false, make); err != nil {
 			return err
 		}
 	}
