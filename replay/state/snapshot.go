@@ -244,7 +244,7 @@ func (s *Snapshot) segment() ([]byte, int64, error) {
 	for _, f := range s.fresh {
 		var cols []arrow.Array
 		for i, t := range s.types {
-			a, err := gatherPlain(t, s.columns[i], f.ref)
+			a, err := Gather(t, s.columns[i], f.ref)
 			if err != nil {
 				return nil, 0, err
 			}
@@ -254,7 +254,7 @@ func (s *Snapshot) segment() ([]byte, int64, error) {
 			if !s.computed(k) {
 				continue
 			}
-			a, err := gatherPlain(s.keyType(k), s.keys[k], f.ref)
+			a, err := Gather(s.keyType(k), s.keys[k], f.ref)
 			if err != nil {
 				return nil, 0, err
 			}
