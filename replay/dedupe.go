@@ -160,7 +160,7 @@ func (d *dedupe) flush(ctx context.Context, out emit) error {
 		refs := d.out[from:to]
 		b := &batch{times: append([]int64(nil), d.times[from:to]...), cols: make([]arrow.Array, len(d.fields))}
 		for c := range d.fields {
-			a, err := state.Gather(d.store.Type(c), d.store.Column(c), refs)
+			a, err := state.GatherCoded(d.store.Type(c), d.store.Column(c), refs)
 			if err != nil {
 				return err
 			}

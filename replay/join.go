@@ -242,10 +242,10 @@ func (j *join) check(ctx context.Context, first int) error {
 
 func (j *join) column(c int, left, right []state.Ref) (arrow.Array, error) {
 	if c < j.split {
-		return state.Gather(j.sides[0].Type(c), j.sides[0].Column(c), left)
+		return state.GatherCoded(j.sides[0].Type(c), j.sides[0].Column(c), left)
 	}
 	c -= j.split
-	return state.Gather(j.sides[1].Type(c), j.sides[1].Column(c), right)
+	return state.GatherCoded(j.sides[1].Type(c), j.sides[1].Column(c), right)
 }
 
 func (j *join) advance(port int, w int64) { j.w[port] = max(j.w[port], w) }

@@ -294,7 +294,7 @@ func tableRefs(rows []int32) []state.Ref {
 }
 
 func (s *lookup) column(c int, refs []state.Ref) (arrow.Array, error) {
-	return state.Gather(s.table.types[c], []*state.Column{&s.table.cols[c]}, refs)
+	return state.GatherCoded(s.table.types[c], []*state.Column{&s.table.cols[c]}, refs)
 }
 
 func (s *lookup) output(b *batch) (*batch, error) {

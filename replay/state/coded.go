@@ -70,15 +70,6 @@ func gatherText(dt arrow.DataType, columns []*Column, refs []Ref, valid *memory.
 	return array.NewData(dt, len(refs), []*memory.Buffer{valid, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offsets)), memory.NewBufferBytes(data)}, nil, nulls, 0), nil
 }
 
-// gatherPlain is Gather without dictionaries.
-func gatherPlain(dt arrow.DataType, columns []*Column, refs []Ref) (arrow.Array, error) {
-	a, err := Gather(dt, columns, refs)
-	if err != nil {
-		return nil, err
-	}
-	return Plain(a)
-}
-
 // Plain is a with the text itself where it comes as a dictionary.
 func Plain(a arrow.Array) (arrow.Array, error) {
 	dt, ok := a.DataType().(*arrow.DictionaryType)
@@ -120,7 +111,7 @@ func Concatenate(arrays []arrow.Array) (arrow.Array, error) {
 				refs = append(refs, Ref{uint32(i), uint32(row)})
 			}
 		}
-		return Gather(dict.dt, columns, refs)
+		return GatherCoded(dict.dt, columns, refs)
 	}
 	plain := make([]arrow.Array, len(arrays))
 	for i, a := range arrays {

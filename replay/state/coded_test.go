@@ -103,7 +103,7 @@ func TestCodedTextIsText(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		kept, err := Gather(arrow.BinaryTypes.String, pointers(coded), refs)
+		kept, err := GatherCoded(arrow.BinaryTypes.String, pointers(coded), refs)
 		if err != nil {
 			t.Fatal(err)
 		}

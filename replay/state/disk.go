@@ -159,7 +159,6 @@ type placed struct {
 	bufs  []span
 	none  []bool // which buffers there are not
 	kids  []placed
-	words *array.Data // a dictionary, which stays in memory: many rows share it
 }
 
 func (f *spillFile) putArray(d arrow.ArrayData) (placed, error) {
@@ -181,9 +180,6 @@ func (f *spillFile) putArray(d arrow.ArrayData) (placed, error) {
 		}
 		p.kids = append(p.kids, kid)
 	}
-	if words, ok := d.Dictionary().(*array.Data); ok && words != nil {
-		p.words = words
-	}
 	return p, nil
 }
 
@@ -197,9 +193,6 @@ func (p *placed) data(m *mapping) arrow.ArrayData {
 	var kids []arrow.ArrayData
 	for i := range p.kids {
 		kids = append(kids, p.kids[i].data(m))
-	}
-	if p.words != nil {
-		return array.NewDataWithDictionary(p.dt, p.n, bufs, p.nulls, 0, p.words)
 	}
 	return array.NewData(p.dt, p.n, bufs, kids, p.nulls, 0)
 }

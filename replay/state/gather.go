@@ -22,9 +22,18 @@ type Ref struct {
 const NoSegment = math.MaxUint32
 
 // Gather copies one column of the rows that refs name into a new array of n = len(refs) rows. columns holds that
-// column of every segment, by the segment's number. Text whose segments share one dictionary stays in it: the result
-// is then a dictionary of dt. It fails only when the text of the result would exceed 2 GiB.
+// column of every segment, by the segment's number. It fails only when the text of the result would exceed 2 GiB.
 func Gather(dt arrow.DataType, columns []*Column, refs []Ref) (arrow.Array, error) {
+	a, err := GatherCoded(dt, columns, refs)
+	if err != nil {
+		return nil, err
+	}
+	return Plain(a)
+}
+
+// GatherCoded is Gather, but that text whose segments share one dictionary stays in it: the result is then a dictionary
+// of dt.
+func GatherCoded(dt arrow.DataType, columns []*Column, refs []Ref) (arrow.Array, error) {
 	d, err := gather(dt, columns, refs)
 	runtime.KeepAlive(columns) // and so the files that are mapped
 	if err != nil {
@@ -44,7 +53,7 @@ func Take(a arrow.Array, rows []int32) (arrow.Array, error) {
 			refs[i] = Ref{Row: uint32(r)}
 		}
 	}
-	return Gather(a.DataType(), []*Column{&c}, refs)
+	return GatherCoded(a.DataType(), []*Column{&c}, refs)
 }
 
 // TakeAll is Take over several arrays of the same length.

@@ -295,7 +295,7 @@ func (s *Snapshot) segment(fresh []freshRows) ([]byte, int64, error) {
 		refs := f.refs()
 		var cols []arrow.Array
 		for i, t := range s.types {
-			a, err := gatherPlain(t, s.columns[i], refs)
+			a, err := Gather(t, s.columns[i], refs)
 			if err != nil {
 				return nil, 0, err
 			}
@@ -305,7 +305,7 @@ func (s *Snapshot) segment(fresh []freshRows) ([]byte, int64, error) {
 			if !computed(s.keyed, k) {
 				continue
 			}
-			a, err := gatherPlain(keyType(s.keys[k]), s.keys[k], refs)
+			a, err := Gather(keyType(s.keys[k]), s.keys[k], refs)
 			if err != nil {
 				return nil, 0, err
 			}
