@@ -24,6 +24,9 @@ const fromManifest = "manifest"
 // manifestNear finds the manifest of a run's folder, or of the run that a folder is an output of. base is the
 // run's folder, "" when there is none.
 func (w *world) manifestNear(ctx context.Context, place string) (m *lake.Manifest, base string) {
+	if isTopic(place) || place == "-" {
+		return nil, ""
+	}
 	place = strings.TrimRight(place, "/")
 	if m, err := lake.ReadManifest(ctx, place, w.env); err == nil {
 		return m, place

@@ -211,7 +211,7 @@ func (e *explainer) tell(ctx context.Context) error {
 	}
 	inS := map[string]bool{}
 	if e.t.left != "" {
-		err := e.t.world.rows(ctx, e.t.s.Path, func(rec arrow.Record) error {
+		err := e.t.world.sideRows(ctx, e.t.s.Path, func(rec arrow.Record) error {
 			return e.matching(rec, func(_ int, key json.RawMessage) error {
 				inS[stableKey(key)] = true
 				return nil

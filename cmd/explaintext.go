@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -51,11 +52,14 @@ func (l *life) write(w io.Writer, withS bool) error {
 		if a.BrokerTime != "" {
 			line("broker time", a.BrokerTime)
 		}
-		line("event time", a.EventTime)
+		line("event time", cmp.Or(a.EventTime, "none"))
 		if a.Newest != "" {
-			behind := "; not behind it"
-			if a.Behind != "" {
+			behind := ""
+			switch {
+			case a.Behind != "":
 				behind = "; " + a.Behind + " behind it"
+			case a.Fate != "rejected":
+				behind = "; not behind it"
 			}
 			line("lane's newest", a.Newest+behind)
 		}
@@ -145,7 +149,7 @@ func keyLine(key json.RawMessage) string {
 		text := string(v)
 		if plain := ""; json.Unmarshal(v, &plain) == nil && text != "null" {
 			text = plain
-			if text == "" || strings.ContainsAny(text, " =") && len(stableTime(text)) == len(text) {
+			if text == "" || strings.ContainsAny(text, " =") {
 				text = "'" + text + "'"
 			}
 			text = strings.ReplaceAll(text, " ", "\u00a0")

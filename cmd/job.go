@@ -18,6 +18,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/twmb/franz-go/pkg/sr"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/lockstep-data/lockstep/replay"
 	"github.com/lockstep-data/lockstep/replay/kafka"
@@ -114,14 +115,36 @@ func (o *replayOptions) fill(ctx context.Context, run *opened, checked *pipeline
 			return fmt.Errorf("stream %s: %w", s.Name, err)
 		}
 	}
-	for _, t := range checked.Pipeline.Tables {
-		if used.tables[t.Name] {
-			if run.job.Tables[t.Name], err = openTable(ctx, o.world, &t, checked.Catalog.Tables[t.Name], o.traced == nil); err != nil {
-				return fmt.Errorf("table %s: %w", t.Name, err)
-			}
-		}
+	if err := o.openTables(ctx, run, checked, used.tables); err != nil {
+		return err
 	}
 	return o.openOutputs(ctx, run, checked)
+}
+
+// openTables reads the tables that are used, all at once.
+func (o *replayOptions) openTables(ctx context.Context, run *opened, checked *pipeline.Checked, used map[string]bool) error {
+	tables := checked.Pipeline.Tables
+	read := make([]*replay.TableInput, len(tables))
+	work, ctx := errgroup.WithContext(ctx)
+	for i := range tables {
+		t := &tables[i]
+		if !used[t.Name] {
+			continue
+		}
+		work.Go(func() (err error) {
+			if read[i], err = openTable(ctx, o.world, t, checked.Catalog.Tables[t.Name], o.traced == nil); err != nil {
+				err = fmt.Errorf("table %s: %w", t.Name, err)
+			}
+			return err
+		})
+	}
+	err := work.Wait()
+	for i, t := range tables {
+		if read[i] != nil {
+			run.job.Tables[t.Name] = read[i]
+		}
+	}
+	return err
 }
 
 // takeCheckpoints takes the place of the run's checkpoints, before any output is opened: what an output may hold

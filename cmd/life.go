@@ -1,10 +1,12 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -21,7 +23,7 @@ type arrival struct {
 	Partition  int32  `json:"partition"`
 	Offset     int64  `json:"offset"`
 	BrokerTime string `json:"broker_time,omitempty"`
-	EventTime  string `json:"event_time"`
+	EventTime  string `json:"event_time"` // "" where it has none
 	// Newest is the newest event time of its partition before it; Behind how far the row is behind that.
 	Newest string `json:"newest,omitempty"`
 	Behind string `json:"behind,omitempty"`
@@ -50,57 +52,69 @@ type stay struct {
 	from  int64
 }
 
-// laneTime walks a lane as the law does.
+// laneTime is what is asked of a lane.
 type laneTime struct {
-	newest int64
 	// reached is, for each of some bounds, the broker time of the row with which the lane's watermark passed it.
 	reached []int64
-	// at is the newest event time by each of some broker times.
+	// at is its watermark by each of some broker times.
 	at []int64
 }
 
-// scan reads a stream's lake in the order of its lanes and gives every row with the newest time before it. The
-// scan of a row that was late or rejected moves no newest time.
-func (e *explainer) scan(ctx context.Context, s *pipeline.Stream, columns []string, visit func(b *replay.Block, row int, lane *laneTime, t, broker int64, fate string)) ([]*laneTime, error) {
+// judgedRow is a row as the stream's clock saw it: newest is its lane's newest event time before it, mark the lane's
+// watermark after it.
+type judgedRow struct {
+	lane         int
+	t, broker    int64
+	newest, mark int64
+	fate, why    string
+	late         int64
+}
+
+// scan reads a stream's lake in the order of its lanes, has every row judged by the engine's own clock, and returns
+// the number of lanes.
+func (e *explainer) scan(ctx context.Context, s *pipeline.Stream, columns []string, visit func(b *replay.Block, row int, x judgedRow)) (int, error) {
 	checked := e.t.trace.plain
 	o := &replayOptions{world: e.t.world, from: "lake", as: "stream", since: e.t.lakeSince, until: e.t.lakeUntil}
 	src, err := o.lakeSource(ctx, s, checked.Catalog.Streams[s.Name], columns, false)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	defer src.Close()
-	at := slices.Index(columns, s.Time)
-	lanes := make([]*laneTime, len(src.Lanes()))
-	for i := range lanes {
-		lanes[i] = &laneTime{newest: replay.NoTime}
+	o.decisions = e.t.base
+	decisions, err := o.readDecisions(ctx)
+	if err != nil {
+		return 0, err
 	}
+	at := slices.Index(columns, s.Time)
+	lanes := src.Lanes()
+	clock := replay.NewClock(s.Name, s.Disorder.Microseconds(), s.Ahead.Microseconds(), lanes, decisions)
 	err = eachBlock(ctx, src, func(b *replay.Block) error {
-		lane := lanes[b.Lane]
 		times := b.Record.Column(at).(*array.Timestamp)
 		for i := range int(b.Record.NumRows()) {
-			t, broker, fate := int64(replay.NoTime), int64(replay.NoTime), "kept"
+			x := judgedRow{lane: b.Lane, t: replay.NoTime, broker: replay.NoTime, newest: clock.Newest(b.Lane), fate: "kept"}
 			if b.BrokerTimes != nil {
-				broker = b.BrokerTimes[i]
+				x.broker = b.BrokerTimes[i]
 			}
-			switch {
-			case times.IsNull(i):
-				fate = "rejected"
-			default:
-				t = int64(times.Value(i))
-				if broker != replay.NoTime && t > broker+s.Ahead.Microseconds() {
-					fate = "rejected"
-				} else if lane.newest != replay.NoTime && t < lane.newest-s.Disorder.Microseconds() {
-					fate = "late"
-				}
+			if times.IsValid(i) {
+				x.t = int64(times.Value(i))
 			}
-			visit(b, i, lane, t, broker, fate)
-			if fate == "kept" {
-				lane.newest = max(lane.newest, t)
+			position := int64(i)
+			if b.Offsets != nil {
+				position = b.Offsets[i]
 			}
+			var rejected bool
+			if rejected, x.late, x.why = clock.Row(b.Lane, position, x.t, x.broker); rejected {
+				x.fate = "rejected"
+			} else if x.late > 0 {
+				x.fate = "late"
+			}
+			x.mark = clock.Watermark(b.Lane)
+			visit(b, i, x)
 		}
+		clock.Block(b)
 		return nil
 	})
-	return lanes, err
+	return len(lanes), err
 }
 
 // arrivals finds the rows of the streams that have to do with the key, and follows them.
@@ -168,7 +182,7 @@ func (e *explainer) arrivalsOf(ctx context.Context, s *pipeline.Stream, places m
 	var values []json.RawMessage
 	var idTexts []string
 	var failed error
-	_, err := e.scan(ctx, s, columns, func(b *replay.Block, row int, lane *laneTime, t, broker int64, fate string) {
+	_, err := e.scan(ctx, s, columns, func(b *replay.Block, row int, x judgedRow) {
 		if failed != nil {
 			return
 		}
@@ -197,24 +211,21 @@ func (e *explainer) arrivalsOf(ctx context.Context, s *pipeline.Stream, places m
 			failed = err
 			return
 		}
-		a := arrival{Stream: s.Name, Partition: p.partition, Offset: p.offset, EventTime: utcText(t), Fate: fate, Row: whole[0], place: p, time: t, broker: broker, id: id}
-		if broker != replay.NoTime {
-			a.BrokerTime = utcText(broker)
+		a := arrival{Stream: s.Name, Partition: p.partition, Offset: p.offset, Fate: x.fate, Reason: x.why, Row: whole[0], place: p, time: x.t, broker: x.broker, id: id}
+		if x.t != replay.NoTime {
+			a.EventTime = utcText(x.t)
 		}
-		if lane.newest != replay.NoTime {
-			a.Newest = utcText(lane.newest)
-			if t != replay.NoTime && t < lane.newest {
-				a.Behind = micros(lane.newest - t)
+		if x.broker != replay.NoTime {
+			a.BrokerTime = utcText(x.broker)
+		}
+		if x.newest != replay.NoTime {
+			a.Newest = utcText(x.newest)
+			if x.t != replay.NoTime && x.t < x.newest {
+				a.Behind = micros(x.newest - x.t)
 			}
 		}
-		switch fate {
-		case "late":
-			a.Reason = fmt.Sprintf("%s behind the newest of its partition, %s more than the disorder of %s", a.Behind, micros(lane.newest-t-s.Disorder.Microseconds()), short(s.Disorder))
-		case "rejected":
-			a.Reason = "no event time"
-			if t != replay.NoTime {
-				a.Reason = fmt.Sprintf("its event time is %s ahead of the broker's, more than %s", micros(t-broker), short(s.Ahead))
-			}
+		if x.late > 0 {
+			a.Reason = fmt.Sprintf("%s too late: %s", micros(x.late), x.why)
 		}
 		e.life.Arrivals = append(e.life.Arrivals, a)
 	})
@@ -223,18 +234,33 @@ func (e *explainer) arrivalsOf(ctx context.Context, s *pipeline.Stream, places m
 
 // copies marks the rows that are copies of an event whose kept row is another.
 func (e *explainer) copies(used map[logPlace]bool) {
-	kept := map[string]logPlace{}
-	for _, a := range e.life.Arrivals {
-		if a.id != "" && used[a.place] {
-			kept[a.Stream+a.id] = a.place
+	kept := map[string]*arrival{}
+	for i := range e.life.Arrivals {
+		if a := &e.life.Arrivals[i]; a.id != "" && used[a.place] {
+			kept[a.Stream+a.id] = a
 		}
 	}
 	for i := range e.life.Arrivals {
 		a := &e.life.Arrivals[i]
 		if first, ok := kept[a.Stream+a.id]; ok && a.id != "" && a.Fate == "kept" && !used[a.place] {
-			a.Fate, a.Reason = "copy", "the event's kept row is "+first.String()
+			a.Fate, a.Reason = "copy", "the event's kept row is "+first.place.String()
+			if names := differing(a.Row, first.Row); len(names) > 0 {
+				a.Reason += ", from which it differs in " + strings.Join(names, ", ")
+			}
 		}
 	}
+}
+
+// differing are the columns in which two rows of a stream are not the same.
+func differing(a, b json.RawMessage) []string {
+	x, y := decodeKey(string(a)), decodeKey(string(b))
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(x)) {
+		if !bytes.Equal(x[name], y[name]) {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // follow finds the watermarks when each row came, and when each leaves the state.
@@ -282,28 +308,30 @@ func (e *explainer) follow(ctx context.Context) error {
 		if _, ok := e.t.trace.plain.Catalog.Streams[s.Name]; !ok {
 			continue
 		}
-		disorder := s.Disorder.Microseconds()
-		lanes, err := e.scan(ctx, s, []string{s.Time}, func(_ *replay.Block, _ int, lane *laneTime, t, broker int64, fate string) {
-			if lane.at == nil {
-				lane.at, lane.reached = make([]int64, len(l.Arrivals)), make([]int64, len(bounds))
+		lanes := map[int]*laneTime{}
+		n, err := e.scan(ctx, s, []string{s.Time}, func(_ *replay.Block, _ int, x judgedRow) {
+			lane := lanes[x.lane]
+			if lane == nil {
+				lane = &laneTime{at: make([]int64, len(l.Arrivals)), reached: make([]int64, len(bounds))}
 				for k := range lane.at {
 					lane.at[k] = replay.NoTime
 				}
 				for k := range lane.reached {
 					lane.reached[k] = replay.NoTime
 				}
+				lanes[x.lane] = lane
 			}
-			if fate != "kept" || broker == replay.NoTime {
+			if x.fate != "kept" || x.broker == replay.NoTime {
 				return
 			}
 			for k := range l.Arrivals {
-				if broker <= l.Arrivals[k].broker {
-					lane.at[k] = max(lane.at[k], t)
+				if x.broker <= l.Arrivals[k].broker {
+					lane.at[k] = max(lane.at[k], x.mark)
 				}
 			}
 			for k, b := range bounds {
-				if b.stream == s.Name && lane.reached[k] == replay.NoTime && t-disorder > b.time {
-					lane.reached[k] = broker
+				if b.stream == s.Name && lane.reached[k] == replay.NoTime && x.mark > b.time {
+					lane.reached[k] = x.broker
 				}
 			}
 		})
@@ -315,12 +343,12 @@ func (e *explainer) follow(ctx context.Context) error {
 				continue
 			}
 			w := int64(replay.EndOfTime)
-			for _, lane := range lanes {
-				if lane.at == nil || lane.at[k] == replay.NoTime {
-					w = replay.NoTime
-					break
+			for i := range n {
+				at := int64(replay.NoTime) // of a lane without a row
+				if lanes[i] != nil {
+					at = lanes[i].at[k]
 				}
-				w = min(w, lane.at[k]-disorder)
+				w = min(w, at)
 			}
 			if l.Arrivals[k].Watermarks == nil {
 				l.Arrivals[k].Watermarks = map[string]string{}
@@ -335,12 +363,12 @@ func (e *explainer) follow(ctx context.Context) error {
 				continue
 			}
 			until := int64(replay.NoTime)
-			for _, lane := range lanes {
-				if lane.reached == nil || lane.reached[k] == replay.NoTime {
+			for i := range n {
+				if lanes[i] == nil || lanes[i].reached[k] == replay.NoTime {
 					until = replay.NoTime
 					break
 				}
-				until = max(until, lane.reached[k])
+				until = max(until, lanes[i].reached[k])
 			}
 			if x := &l.State[b.stay]; until != replay.NoTime {
 				x.until = until

@@ -23,6 +23,7 @@ type progress struct {
 	log     *slog.Logger             // nil where someone watches
 	started time.Time
 	logged  time.Time
+	from    int64
 	done    int64
 	total   int64
 	note    string
@@ -67,6 +68,13 @@ func (p *progress) newBar(total int64) *progressbar.ProgressBar {
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionFullWidth(),
 	)
+}
+
+// From says that so many rows were through before the start, which no rate counts.
+func (p *progress) From(done int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.from = done
 }
 
 // Set says that done of total rows are through; a total of 0 is unknown. note is what else is worth knowing,
@@ -120,7 +128,7 @@ func (p *progress) line() {
 		args = append(args, "of", p.total)
 	}
 	if s := p.world.now().Sub(p.started).Seconds(); s > 0 {
-		args = append(args, "rows_per_s", int64(float64(p.done)/s))
+		args = append(args, "rows_per_s", int64(float64(p.done-p.from)/s))
 	}
 	if p.note != "" {
 		args = append(args, "note", p.note)

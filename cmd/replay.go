@@ -131,6 +131,7 @@ func (o *replayOptions) run(ctx context.Context) error {
 	}
 	bar := newProgress(o.world, "replay", o.quiet)
 	run.job.Observe = func(p replay.Progress) {
+		bar.From(p.Earlier)
 		bar.Set(p.RowsIn, run.total, fmt.Sprintf("%s rows out, %s of state", thousands(p.RowsOut), bytesText(p.StateBytes)))
 	}
 	sum, err := replay.Run(ctx, run.job)
@@ -192,6 +193,12 @@ func printSummary(w io.Writer, s *replay.Summary, format string) error {
 	}
 	for _, d := range s.Decisions {
 		fmt.Fprintf(w, "decision: partition %s of %s was left out from offset %d (%s)\n", d.Lane, d.Stream, d.Position, d.Kind)
+	}
+	if s.RestoredRows > 0 {
+		fmt.Fprintf(w, "went on with %s held rows after %.1f s\n", thousands(s.RestoredRows), s.Recovery)
+	}
+	if s.Checkpoints > 0 {
+		fmt.Fprintf(w, "checkpoints: %s, the longest pause %.0f ms\n", thousands(s.Checkpoints), 1000*s.MaxPause)
 	}
 	_, err := fmt.Fprintf(w, "as %s in %.1f s, %s rows/s, %s of state at most\n", s.Mode, s.Seconds, thousands(int64(s.RowsPerSecond)), bytesText(s.PeakStateBytes))
 	return err

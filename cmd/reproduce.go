@@ -141,14 +141,14 @@ func (r *reproducer) closure(ctx context.Context) error {
 		if _, ok := t.trace.plain.Catalog.Streams[s.Name]; !ok {
 			continue
 		}
-		newest := map[*laneTime]logPlace{}
-		_, err := e.scan(ctx, s, []string{s.Time}, func(block *replay.Block, row int, lane *laneTime, at, _ int64, fate string) {
+		newest := map[int]logPlace{} // by lane
+		_, err := e.scan(ctx, s, []string{s.Time}, func(block *replay.Block, row int, x judgedRow) {
 			p := (&placedSource{stream: s.Name}).place(block, row)
-			if fate == "late" && set[p] {
-				set[newest[lane]] = true
+			if x.fate == "late" && set[p] {
+				set[newest[x.lane]] = true
 			}
-			if fate == "kept" && at > lane.newest {
-				newest[lane] = p
+			if x.fate == "kept" && x.t > x.newest {
+				newest[x.lane] = p
 			}
 		})
 		if err != nil {

@@ -11,11 +11,13 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/lockstep-data/lockstep/replay/kafka"
@@ -68,7 +70,7 @@ func topicSide(ctx context.Context, w *world, place string, file *pipeline.Pipel
 		p.Kafka.Registry = &pipeline.Registry{URL: r}
 	}
 	s := &pipeline.Stream{Schema: ask.Get("schema"), Kafka: &pipeline.KafkaStream{Topic: topic, Format: cmp.Or(ask.Get("format"), "json"),
-		Registry: ask.Get("registry") != "", Subject: cmp.Or(ask.Get("subject"), topic+"-value")}}
+		Registry: ask.Get("registry") != "" || ask.Get("schema") == "" && p.Kafka.Registry != nil, Subject: cmp.Or(ask.Get("subject"), topic+"-value")}}
 	o := kafka.SourceOptions{Topic: topic, Now: w.now, Until: kafka.Latest()}
 	if o.Since, err = brokerBound("since", ask.Get("since")); err == nil && ask.Get("until") != "" {
 		o.Until, err = brokerBound("until", ask.Get("until"))
@@ -84,6 +86,8 @@ func topicSide(ctx context.Context, w *world, place string, file *pipeline.Pipel
 	case lines:
 		o.Fields = []schema.Field{{Name: "value", Type: schema.Type{Kind: schema.String}}}
 		o.NewDecoder = func() (kafka.Decoder, error) { return newLineDecoder(), nil }
+	case s.Kafka.Format == "protobuf":
+		return in, nil, schema.WithHint(fmt.Errorf("%s: a side in Protobuf is not read", place), "capture the topic with `lockstep capture`, which reads Protobuf, and compare the files")
 	case s.Kafka.Format != "avro":
 		return in, nil, schema.WithHint(fmt.Errorf("%s: format %q is not known", place, s.Kafka.Format), "write format=avro or format=json")
 	case s.Schema == "" && !s.Kafka.Registry:
@@ -100,6 +104,7 @@ func topicSide(ctx context.Context, w *world, place string, file *pipeline.Pipel
 		if err != nil {
 			return fail(err)
 		}
+		format.Schema = text // of a registry: the newest, whose defaults hold for values of older ones
 		if o.NewDecoder, err = kafka.NewDecoder(format, o.Fields); err != nil {
 			return fail(err)
 		}
@@ -115,6 +120,40 @@ func topicSide(ctx context.Context, w *world, place string, file *pipeline.Pipel
 		in.Records = read
 	}
 	return in, src.Close, nil
+}
+
+// spoolTopic reads a topic to its end into a file of dir: of the three results S is read several times.
+func spoolTopic(ctx context.Context, w *world, place string, file *pipeline.Pipeline, dir string) (in validate.Input, err error) {
+	topic, closer, err := topicSide(ctx, w, place, file)
+	if err != nil {
+		return in, err
+	}
+	defer closer()
+	in.Path = filepath.Join(dir, "S.arrows")
+	if topic.Records == nil {
+		in.Path = filepath.Join(dir, "S.ndjson")
+	}
+	f, err := os.Create(in.Path)
+	if err != nil {
+		return in, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if topic.Records == nil {
+		if _, err = io.Copy(f, topic.Reader); err != nil {
+			return in, fmt.Errorf("%s: %w", place, err)
+		}
+		in.Positions = topic.Reader.(*recordLines).Positions()
+		return in, nil
+	}
+	rows := ipc.NewWriter(f, ipc.WithSchema(topic.Records.Schema()))
+	for err == nil && topic.Records.Next() {
+		err = rows.Write(topic.Records.Record())
+	}
+	in.Positions = topic.Records.(*topicRecords).Positions()
+	if err = errors.Join(err, topic.Records.Err(), rows.Close()); err != nil {
+		err = fmt.Errorf("%s: %w", place, err)
+	}
+	return in, err
 }
 
 // topicRecords is a topic as the judge reads it, block by block.
@@ -176,6 +215,7 @@ func (r *topicRecords) Positions() string {
 type recordLines struct {
 	from *topicRecords
 	rest []byte
+	some bool
 }
 
 // Positions is topicRecords'.
@@ -187,9 +227,13 @@ func (r *recordLines) Read(p []byte) (int, error) {
 			if r.from.Err() != nil {
 				return 0, r.from.Err()
 			}
+			if !r.some {
+				return 0, schema.WithHint(errors.New("no record lies within its bounds, and without one JSON says nothing of columns"), "since= and until= are times of the broker; with format=avro no record is an empty side")
+			}
 			return 0, io.EOF
 		}
 		col := r.from.Record().Column(0).(*array.String)
+		r.some = r.some || col.Len() > 0
 		for i := range col.Len() {
 			r.rest = append(append(r.rest, col.Value(i)...), '\n')
 		}

@@ -11,6 +11,9 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sr/srfake"
+
+	"github.com/lockstep-data/lockstep/schema/avro"
 )
 
 // judged runs validate and returns its exit code and what it printed.
@@ -97,6 +100,7 @@ func TestTopicIsASide(t *testing.T) {
 	for args, want := range map[string]string{
 		"kafka://" + broker + "/rows-avro?format=avro":          "schema=FILE",
 		"kafka://" + broker + "/rows-avro?format=xml":           "format=json",
+		"kafka://" + broker + "/rows-avro?format=protobuf":      "lockstep capture",
 		"kafka://" + broker + "/rows-avro?fromat=json":          "it takes format",
 		"kafka:///rows-avro?format=json":                        "kafka://broker:9092",
 		"kafka://" + broker + "/?format=json":                   "kafka://broker:9092",
@@ -107,6 +111,119 @@ func TestTopicIsASide(t *testing.T) {
 		code, _, errs := judged(t, env, args, file, "--key", "id")
 		if code != exitFailed || !strings.Contains(errs, "lockstep: hint:") || !strings.Contains(errs, want) {
 			t.Errorf("%s: exit code %d\n%s", args, code, errs)
+		}
+	}
+}
+
+// TestTopicOfARegistry: values in the registry's format, of two versions of a schema, are compared with a file; also
+// with the registry of the pipeline file. A schema that the registry lacks is an error.
+func TestTopicOfARegistry(t *testing.T) {
+	env := oneBroker(t)
+	broker := strings.TrimPrefix(env[0], "KAFKA=")
+	fake := srfake.New()
+	defer fake.Close()
+	reg, err := avro.Dial([]string{fake.URL()}, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var framed [][]byte
+	for i, fields := range []string{"", `,{"name":"land","type":"string","default":"DE"}`} {
+		id, err := reg.Register(t.Context(), "rows-value", `{"type":"record","name":"row","fields":[{"name":"id","type":"long"},{"name":"name","type":["null","string"]}`+fields+`]}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, v := range avroValues([]int64{int64(i)*2 + 1, int64(i)*2 + 2}, []string{"a", ""}) {
+			if fields != "" {
+				v = append(zigzag(v, 2), []string{"FR", "IT"}[k]...)
+			}
+			framed = append(framed, append(avro.AppendFrame(nil, id), v...))
+		}
+	}
+	produce(t, broker, "rows", framed...)
+	produce(t, broker, "stray", append(avro.AppendFrame(nil, 4711), 2, 0))
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	file := write("rows.ndjson", `{"id":1,"name":"a","land":"DE"}`+"\n"+`{"id":2,"name":null,"land":"DE"}`+"\n"+`{"id":3,"name":"a","land":"FR"}`+"\n"+`{"id":4,"name":null,"land":"IT"}`+"\n")
+	other := write("other.csv", "id,name,land\n1,a,DE\n2,,DE\n3,a,FR\n4,,FR\n")
+	side := "kafka://" + broker + "/rows?format=avro&registry=" + fake.URL()
+	if code, out, errs := judged(t, env, side, file, "--key", "id"); code != exitOK || !strings.Contains(out, "4 rows agree in 2 columns") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+	if code, out, errs := judged(t, env, side, other, "--key", "id"); code != exitNo || !strings.Contains(out, "1 row changed") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+	pipelineFile := write("p.yaml", "pipeline: rows\nstreams:\n  rows:\n    time: at\n    disorder: 1m\n    columns: {id: bigint, name: string, at: timestamp}\n    kafka: {topic: rows, format: json}\n"+
+		"kafka: {brokers: [\""+broker+"\"], registry: {url: \""+fake.URL()+"\"}}\nquery: SELECT id, name, at FROM rows\nvalidate: {key: [id]}\n")
+	if code, out, errs := judged(t, env, pipelineFile, file, "kafka:///rows?format=avro"); code != exitOK {
+		t.Errorf("with the file's registry: exit code %d\n%s%s", code, out, errs)
+	}
+	code, _, errs := judged(t, env, "kafka://"+broker+"/stray?format=avro&subject=rows-value&registry="+fake.URL(), file, "--key", "id")
+	if code != exitFailed || !strings.Contains(errs, "4711") || !strings.Contains(errs, "lockstep: hint:") {
+		t.Errorf("a schema that is not there: exit code %d\n%s", code, errs)
+	}
+}
+
+// TestTopicIsS: of the three results S may be a topic, of JSON or of Avro, and explain finds it there too.
+func TestTopicIsS(t *testing.T) {
+	dir := t.TempDir()
+	env := oneBroker(t)
+	fake := srfake.New()
+	defer fake.Close()
+	in := filepath.Join(dir, "traffic")
+	env = append(env, "OUT="+filepath.Join(dir, "out"), "LAKE="+filepath.Join(dir, "lake"))
+	lockstepCommand(t, env, "fixtures", "generate", "--to", in, "--impressions", "3000", "--seed", "11")
+	lockstepCommand(t, env, "fixtures", "produce", in, "--brokers", strings.TrimPrefix(env[0], "KAFKA="))
+	file := filepath.Join(in, "pipeline.yaml")
+	lockstepCommand(t, env, "capture", file, "--until", "latest", "--to", filepath.Join(dir, "lake"), "--quiet")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	avroFile := filepath.Join(in, "avro.yaml")
+	changed := strings.ReplaceAll(string(text), "topic: take-rate,", "topic: take-rate-avro, format: avro,")
+	changed = strings.ReplaceAll(changed, "topic: plays,", "topic: plays-avro, format: avro,")
+	changed = strings.ReplaceAll(changed, "topic: impressions, format: avro", "topic: impressions, format: avro, framing: plain")
+	changed = strings.ReplaceAll(changed, "kafka: {brokers: [", "kafka: {registry: {url: \""+fake.URL()+"\"}, brokers: [")
+	if err := os.WriteFile(avroFile, []byte(changed), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for file, side := range map[string]string{file: "kafka:///take-rate?format=json", avroFile: "kafka:///take-rate-avro?format=avro"} {
+		lockstepCommand(t, append(env, "OUT="+filepath.Join(dir, "out", filepath.Base(file))), "replay", file, "--from", "kafka", "--as", "stream", "--until", "latest", "--final", "--quiet")
+		code, out, errs := judged(t, env, file, side, "--format", "json")
+		var r triangleResult
+		if err := json.Unmarshal([]byte(out), &r); err != nil {
+			t.Fatalf("%v: %s%s", err, out, errs)
+		}
+		at := r.Defects.Inputs[0].Files[0].ETag
+		if code != exitOK || r.Output != "all" || r.Defects.Rows.Equal == 0 || r.Explained.Named == 0 || r.Explained.Rest != 0 || !strings.Contains(at, "0:") {
+			t.Errorf("%s: exit code %d, read to %q: %s\n%s", side, code, at, r.Sentence, errs)
+		}
+		var errOut, explained bytes.Buffer
+		key := decodeKey(string(r.Price.Examples[len(r.Price.Examples)-1].Key))["impression_id"]
+		code = Main(t.Context(), []string{"explain", file, "--stream", side, "--key", "impression_id=" + strings.Trim(string(key), `"`)}, env, strings.NewReader(""), &explained, &errOut)
+		if code != exitNo || !strings.Contains(explained.String(), "  S yes, B* yes, B no") && !strings.Contains(explained.String(), "  S no, B* no, B yes") {
+			t.Errorf("%s: explain %s: exit code %d\n%s%s", side, key, code, explained.String(), errOut.String())
+		}
+		// Nothing of the topic: every row is a defect.
+		code, out, errs = judged(t, env, file, side+"&until=1970-01-01", "--format", "json")
+		if strings.HasSuffix(side, "json") {
+			if code != exitFailed || !strings.Contains(errs, "says nothing of columns") || !strings.Contains(errs, "hint: since=") {
+				t.Errorf("%s, nothing of it: exit code %d\n%s", side, code, errs)
+			}
+			continue
+		}
+		if err := json.Unmarshal([]byte(out), &r); err != nil {
+			t.Fatalf("%v: %s%s", err, out, errs)
+		}
+		if code != exitNo || r.Defects.Rows.Left != 0 || r.Defects.Rows.OnlyRight != r.Defects.Rows.Right {
+			t.Errorf("%s, nothing of it: exit code %d: %s\n%s", side, code, r.Sentence, errs)
 		}
 	}
 }

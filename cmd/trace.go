@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/lockstep-data/lockstep/replay"
@@ -229,6 +232,39 @@ func (w *world) rows(ctx context.Context, place string, do func(arrow.Record) er
 	}
 	defer src.Close()
 	return eachBlock(ctx, src, func(b *replay.Block) error { return do(b.Record) })
+}
+
+// sideRows reads the rows of a side, which may be a single file that is no Parquet.
+func (w *world) sideRows(ctx context.Context, place string, do func(arrow.Record) error) error {
+	text := tableOptions(w)
+	read := map[string]lake.ReadText{".csv": text.CSV, ".ndjson": text.NDJSON, ".jsonl": text.NDJSON}[filepath.Ext(place)]
+	if read == nil && filepath.Ext(place) != ".arrows" {
+		return w.rows(ctx, place, do)
+	}
+	f, err := os.Open(place)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if read != nil {
+		rec, err := read(f, place, nil)
+		if err != nil {
+			return err
+		}
+		defer rec.Release()
+		return do(rec)
+	}
+	in, err := ipc.NewReader(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", place, err)
+	}
+	defer in.Release()
+	for in.Next() {
+		if err := do(in.Record()); err != nil {
+			return err
+		}
+	}
+	return in.Err()
 }
 
 // eachBlock reads a source to its end and visits the blocks that hold rows.

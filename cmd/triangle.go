@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -158,14 +159,23 @@ func (t *triangle) reproduceKey(ctx context.Context, key, dir string) error {
 func (t *triangle) sides(ctx context.Context, p *pipeline.Pipeline) error {
 	place := strings.TrimRight(t.left, "/")
 	w := t.world
-	manifest, base := w.manifestNear(ctx, place)
-	t.base = base
+	var manifest *lake.Manifest
+	if !isTopic(place) {
+		manifest, t.base = w.manifestNear(ctx, place)
+	}
 	var err error
-	if t.output, err = t.chooseOutput(p, path.Base(filepath.ToSlash(place))); err != nil {
+	if t.output, err = t.chooseOutput(p, outputFolder(p, place)); err != nil {
 		return err
 	}
 	folder := cmp.Or(t.output, "rows")
-	t.s = validate.Input{Path: t.left, Name: cmp.Or(t.leftName, "S")}
+	if isTopic(t.left) {
+		if t.s, err = spoolTopic(ctx, w, t.left, p, t.tmp); err != nil {
+			return err
+		}
+		t.s.Name = cmp.Or(t.leftName, "S")
+	} else {
+		t.s = validate.Input{Path: t.left, Name: cmp.Or(t.leftName, "S")}
+	}
 	if t.base == place {
 		t.s.Path = place + "/" + folder
 	}
@@ -184,6 +194,21 @@ func (t *triangle) sides(ctx context.Context, p *pipeline.Pipeline) error {
 	}
 	t.batch, t.ideal = mine(t.batchPlace, "batch", "B"), mine(t.idealPlace, "ideal", "B*")
 	return nil
+}
+
+// outputFolder is what of a place may name an output: its folder, or the output whose topic it is.
+func outputFolder(p *pipeline.Pipeline, place string) string {
+	u, err := url.Parse(place)
+	if err != nil || !isTopic(place) {
+		return path.Base(filepath.ToSlash(place))
+	}
+	topic := strings.Trim(u.Path, "/")
+	for _, o := range p.Outputs {
+		if o.Kafka != nil && o.Kafka.Topic == topic {
+			return o.Name
+		}
+	}
+	return topic
 }
 
 // ownPlace is where the rows lie that were run here.

@@ -19,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/lockstep-data/lockstep/fixtures/traffic"
+	"github.com/lockstep-data/lockstep/replay"
 	"github.com/lockstep-data/lockstep/replay/kafka"
 	"github.com/lockstep-data/lockstep/replay/lake"
 	"github.com/lockstep-data/lockstep/schema"
@@ -430,6 +431,47 @@ func TestLateCopyOfAnEvent(t *testing.T) {
 	for _, e := range r.Total.Examples {
 		if e.Evidence != "events 0@1 of 1970-01-01T00:10:00Z came 40m too late" {
 			t.Errorf("%s %s: %s", e.Class, e.Key, e.Evidence)
+		}
+	}
+}
+
+// TestExplainJudgesAsTheRun: what explain says of every row of every stream is what the run said: the same rows are
+// late, by as much, and the same are rejected.
+func TestExplainJudgesAsTheRun(t *testing.T) {
+	dir := trafficLake(t, 4000)
+	file, s := filepath.Join(dir, "pipeline.yaml"), filepath.Join(dir, "S")
+	command(t, 0, "replay", file, "--as", "stream", "--to", s, "--quiet")
+	w, _, _, _, _ := testWorld(nil)
+	checked, err := w.loadPipeline(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := &triangle{validateOptions: &validateOptions{world: w}, base: s}
+	if tr.trace, err = w.newTrace(checked); err != nil {
+		t.Fatal(err)
+	}
+	e := &explainer{t: tr, life: &life{}}
+	for i := range tr.trace.plain.Pipeline.Streams {
+		stream := &tr.trace.plain.Pipeline.Streams[i]
+		want := map[logPlace]string{}
+		for folder, fate := range map[string]string{"_late": "late", "_rejected": "rejected"} {
+			err := w.setAside(t.Context(), filepath.Join(s, folder, stream.Name), stream.Name, "_partition", "_offset", func(r asideRow) {
+				want[r.logPlace] = fmt.Sprint(fate, " ", max(r.lateness, 0), " ", r.reason)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := map[logPlace]string{}
+		if _, err := e.scan(t.Context(), stream, []string{stream.Time}, func(b *replay.Block, row int, x judgedRow) {
+			if x.fate != "kept" {
+				got[(&placedSource{stream: stream.Name}).place(b, row)] = fmt.Sprint(x.fate, " ", x.late, " ", x.why)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if len(want) < 5 || !maps.Equal(got, want) {
+			t.Errorf("%s: explain says\n%v\nthe run said\n%v", stream.Name, got, want)
 		}
 	}
 }

@@ -175,9 +175,6 @@ func (o *validateOptions) judge(ctx context.Context) error {
 	// The heap is large arrays without pointers: collecting often costs little and keeps the peak near what is held.
 	defer debug.SetGCPercent(debug.SetGCPercent(25))
 	if checked != nil && o.right == "" {
-		if isTopic(o.left) {
-			return o.fail(schema.WithHint(fmt.Errorf("%s: three results are compared over files", o.left), "write the topic to files with `lockstep capture` first, or give both sides"))
-		}
 		if err := o.triangulate(ctx, opts, checked, fail); err != nil {
 			if code := exitCode(0); errors.As(err, &code) {
 				return err

@@ -39,13 +39,14 @@ func TestProgressWithoutTerminal(t *testing.T) {
 		t.Errorf("a line before 10 s: %s", stderr)
 	}
 	move(time.Second)
+	p.From(20)
 	p.Set(50, 100, "lag 3s")
 	p.Set(51, 100, "lag 3s")
 	p.Done()
 	p.Done()
 	p.Set(52, 100, "")
-	want := "time=2026-01-01T00:00:10Z level=INFO msg=replay rows=50 of=100 rows_per_s=5 note=\"lag 3s\"\n" +
-		"time=2026-01-01T00:00:10Z level=INFO msg=replay rows=51 of=100 rows_per_s=5 note=\"lag 3s\"\n"
+	want := "time=2026-01-01T00:00:10Z level=INFO msg=replay rows=50 of=100 rows_per_s=3 note=\"lag 3s\"\n" +
+		"time=2026-01-01T00:00:10Z level=INFO msg=replay rows=51 of=100 rows_per_s=3 note=\"lag 3s\"\n"
 	if stderr.String() != want || stdout.Len() > 0 {
 		t.Errorf("got\n%swant\n%s", stderr, want)
 	}

@@ -3,9 +3,13 @@ package replay
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/lockstep-data/lockstep/replay/expr"
 	"github.com/lockstep-data/lockstep/replay/sql"
@@ -28,8 +32,11 @@ type graph struct {
 	deduped  map[string]*[]*task
 	joins    int // how many were made, for their names
 	groups   int
-	restored int64   // rows that earlier processes read
-	stages   []stage // those that keep rows, inputs before what reads them
+	restored int64 // rows that earlier processes read
+	// recovered rows were held in the checkpoint; it took recovery until the first new row could be read.
+	recovered int64
+	recovery  time.Duration
+	stages    []stage // those that keep rows, inputs before what reads them
 	epochs
 }
 
@@ -79,6 +86,9 @@ func (g *graph) assemble(ctx context.Context) error {
 			clock: newClock(name, in.Disorder, job.Mode, job.Final, job.Decisions),
 		}
 	}
+	if err := g.indexTables(); err != nil {
+		return err
+	}
 	branches := []sql.Node{job.Plan.Root}
 	if u, ok := job.Plan.Root.(*sql.Union); ok {
 		branches = u.Inputs
@@ -98,6 +108,24 @@ func (g *graph) assemble(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// indexTables makes the look-up tables, all at once.
+func (g *graph) indexTables() error {
+	names := slices.Sorted(maps.Keys(g.job.Tables))
+	made := make([]*table, len(names))
+	var work errgroup.Group
+	for i, name := range names {
+		work.Go(func() (err error) {
+			made[i], err = newTable(name, g.job.Tables[name])
+			return err
+		})
+	}
+	err := work.Wait()
+	for i, name := range names {
+		g.tables[name] = made[i]
+	}
+	return err
 }
 
 // collect finds the streams that a plan reads, in the order of the query.
@@ -448,16 +476,9 @@ func (g *graph) buildLookup(n *sql.Lookup) (*flow, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := g.job.Tables[n.Table]
-	if in == nil {
-		return nil, fmt.Errorf("table %s has no input", n.Table)
-	}
-	t := g.tables[n.Table]
+	in, t := g.job.Tables[n.Table], g.tables[n.Table]
 	if t == nil {
-		if t, err = newTable(n.Table, in); err != nil {
-			return nil, err
-		}
-		g.tables[n.Table] = t
+		return nil, fmt.Errorf("table %s has no input", n.Table)
 	}
 	before := f.origin
 	f.add(func() (step, error) { return newLookup(n, t, in, g.failures(before)) })

@@ -314,11 +314,21 @@ func (c *Checkpoints) collect(ctx context.Context) error {
 	return c.drop(ctx, gone)
 }
 
-// sweep removes the segments that no checkpoint names: a crash left them.
+// sweep removes what a crash left: segments that no checkpoint names, and half-written checkpoints.
 func (c *Checkpoints) sweep(ctx context.Context) error {
 	names, err := c.vault.List(ctx, "segments")
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", c.vault, err)
+	}
+	halves, err := c.vault.List(ctx, "checkpoints")
+	if err != nil {
+		return fmt.Errorf("checkpoint %s: %w", c.vault, err)
+	}
+	for _, n := range halves {
+		// One of a later epoch is that of a run which is about to fence this one off.
+		if number, _, ok := strings.Cut(n, ".json."); ok && number+".json" <= checkpointName(c.epoch) {
+			names = append(names, n)
+		}
 	}
 	return c.drop(ctx, names)
 }

@@ -93,6 +93,51 @@ func (c *clock) replayPlan(l *laneClock) {
 	}
 }
 
+// disbelieved says why an event time is no time to go by, "" when it is. A row without one has NoTime.
+func disbelieved(t, broker, ahead int64) string {
+	switch {
+	case t == NoTime:
+		return "no event time"
+	case broker != NoTime && t > broker+ahead:
+		return fmt.Sprintf("event time %s is more than %s ahead of the broker's %s", timeText(t), microsText(ahead), timeText(broker))
+	}
+	return ""
+}
+
+// Clock is a stream's clock for those who tell of a run afterwards. It judges as the run's reader did.
+type Clock struct {
+	*clock
+	ahead int64
+}
+
+// NewClock makes the clock of a stream that is read as one, with the decisions of the run. Times are microseconds.
+func NewClock(stream string, disorder, ahead int64, lanes []Lane, decisions []Decision) *Clock {
+	c := &Clock{newClock(stream, disorder, Stream, false, decisions), ahead}
+	for _, l := range lanes {
+		c.addLane(l.Name, false)
+	}
+	return c
+}
+
+// Row judges a row of a lane, whose rows come in their order. A row that is rejected or late counts for nothing;
+// late says by how much.
+func (c *Clock) Row(lane int, position, t, broker int64) (rejected bool, late int64, why string) {
+	if why := disbelieved(t, broker, c.ahead); why != "" {
+		return true, 0, why
+	}
+	late, why = c.row(lane, position, t)
+	return false, late, why
+}
+
+// Block ends a block of a lane.
+func (c *Clock) Block(b *Block) { c.block(b.Lane, b.Next, b.Ended, b.Floor) }
+
+// Newest is the newest event time of a lane, NoTime before the first.
+func (c *Clock) Newest(lane int) int64 { return c.lanes[lane].max }
+
+// Watermark is the earliest time that a lane may still bring, NoTime before its first row.
+func (c *Clock) Watermark(lane int) int64 { return c.holds(c.lanes[lane]) }
+
 // row judges a row by its lane's past alone, and counts it. A positive lateness is how many microseconds the row
 // is too late; such a row counts for nothing.
 func (c *clock) row(lane int, position, t int64) (lateness int64, why string) {

@@ -141,7 +141,7 @@ func (g *graph) lead(ctx context.Context) error {
 			<-committed // nothing goes on behind the end of a run
 		}
 	}()
-	since, rows := g.job.Clock(), g.stats.in.Load()
+	since, rows := g.job.Clock(), g.restored // readers may have begun
 	due := func() bool {
 		return g.job.Clock().Sub(since) >= g.job.CheckpointEvery || g.job.CheckpointRows > 0 && g.stats.in.Load()-rows >= g.job.CheckpointRows
 	}
@@ -170,12 +170,10 @@ func (g *graph) lead(ctx context.Context) error {
 		if committing || tick == nil || atEnd == len(g.order) || !stopping && !due() {
 			continue
 		}
-		begun := g.job.Clock()
 		cp, work, err := g.cut(ctx)
 		if err != nil {
 			return err
 		}
-		g.stats.paused(g.job.Clock().Sub(begun))
 		since, rows, committing, saved = g.job.Clock(), g.stats.in.Load(), true, stopping
 		go func() { committed <- g.commit(ctx, cp, work) }()
 	}
@@ -192,13 +190,22 @@ func (g *graph) cut(ctx context.Context) (*Checkpoint, [][]capture, error) {
 	for _, r := range g.readers {
 		r.hold.ask(epoch, resume)
 	}
+	var still time.Time // when the first part of the run came to rest; until then it works off what it was sent
+	rest := func() {
+		if still.IsZero() {
+			still = g.job.Clock()
+		}
+	}
 	captures := map[*task]capture{}
 	for paused := 0; paused < len(g.readers) || len(captures) < len(g.tasks); {
 		select {
 		case <-g.paused:
-			paused++
+			if paused++; len(g.tasks) == 0 {
+				rest()
+			}
 		case c := <-g.captures:
 			captures[c.task] = c
+			rest()
 		case <-ctx.Done():
 			return nil, nil, context.Cause(ctx)
 		}
@@ -221,6 +228,7 @@ func (g *graph) cut(ctx context.Context) (*Checkpoint, [][]capture, error) {
 	for _, s := range g.sinks() {
 		s.sink.Cut()
 	}
+	g.stats.paused(g.job.Clock().Sub(still))
 	return cp, work, nil
 }
 

@@ -119,6 +119,7 @@ type Target struct {
 // Progress is a run seen from outside.
 type Progress struct {
 	RowsIn     int64
+	Earlier    int64 // of RowsIn, those that a checkpoint had already
 	RowsOut    int64
 	Watermark  int64 // the least of all streams, NoTime before the first
 	Newest     int64 // the newest event time seen, NoTime before the first
@@ -137,10 +138,14 @@ type Summary struct {
 	RowsPerSecond  float64 `json:"rows_per_second"`
 	PeakStateBytes int64   `json:"peak_state_bytes"`
 	StateRows      int64   `json:"state_rows_at_end"`
-	// Checkpoints is the number of checkpoints this process made, MaxPause the longest that one stopped it.
-	Checkpoints int64      `json:"checkpoints,omitempty"`
-	MaxPause    float64    `json:"max_pause_seconds,omitempty"`
-	Decisions   []Decision `json:"decisions"`
+	// Checkpoints is the number of checkpoints this process made, MaxPause the longest that a shard stood still
+	// for one.
+	Checkpoints int64   `json:"checkpoints,omitempty"`
+	MaxPause    float64 `json:"max_pause_seconds,omitempty"`
+	// RestoredRows were held in the checkpoint that the run went on from, after Recovery.
+	RestoredRows int64      `json:"restored_rows,omitempty"`
+	Recovery     float64    `json:"recovery_seconds,omitempty"`
+	Decisions    []Decision `json:"decisions"`
 }
 
 // StreamSummary counts the rows of one stream. Every row read is late, rejected, a duplicate, a conflict, or was

@@ -249,18 +249,14 @@ func (r *reader) judge(ctx context.Context, blk *Block) (*batch, error) {
 		if blk.BrokerTimes != nil {
 			broker = blk.BrokerTimes[i]
 		}
-		if times.Null(i) {
-			rejected = append(rejected, int32(i))
-			rejectedAbout.reasons = append(rejectedAbout.reasons, "no event time")
-			rejectedAbout.brokers = append(rejectedAbout.brokers, broker)
-			b.times[i] = NoTime
-			continue
+		t := int64(NoTime)
+		if !times.Null(i) {
+			t = times.Int64(i)
 		}
-		t := times.Int64(i)
 		b.times[i] = t
-		if broker != NoTime && t > broker+in.Ahead {
+		if why := disbelieved(t, broker, in.Ahead); why != "" {
 			rejected = append(rejected, int32(i))
-			rejectedAbout.reasons = append(rejectedAbout.reasons, fmt.Sprintf("event time %s is more than %s ahead of the broker's %s", timeText(t), microsText(in.Ahead), timeText(broker)))
+			rejectedAbout.reasons = append(rejectedAbout.reasons, why)
 			rejectedAbout.brokers = append(rejectedAbout.brokers, broker)
 			continue
 		}

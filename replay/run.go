@@ -33,18 +33,21 @@ func Run(ctx context.Context, job *Job) (*Summary, error) {
 		if err := g.fits(last); err != nil {
 			return nil, err
 		}
-		if last.Done {
-			g.restore(last)
-			return g.summary(0), nil
-		}
-		if err := g.resume(ctx, last); err != nil {
-			return nil, err
-		}
 	}
 	if job.Checkpoints != nil {
 		if err := job.Checkpoints.sweep(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if last != nil && last.Done {
+		g.restore(last)
+		return g.summary(0), nil
+	}
+	if last != nil {
+		if err := g.resume(ctx, last); err != nil {
+			return nil, err
+		}
+		g.recovery, g.recovered = job.Clock().Sub(start), g.stats.stateRows.Load()
 	}
 	if err := g.run(ctx); err != nil {
 		return nil, err
@@ -91,9 +94,9 @@ func (g *graph) observe(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			g.job.Observe(g.stats.progress())
+			g.job.Observe(g.progress())
 		case <-ctx.Done():
-			g.job.Observe(g.stats.progress())
+			g.job.Observe(g.progress())
 			return
 		}
 	}
@@ -123,7 +126,7 @@ func (g *graph) last(ctx context.Context) error {
 }
 
 func (g *graph) summary(took time.Duration) *Summary {
-	s := &Summary{Mode: g.job.Mode.String(), Seconds: took.Seconds(), PeakStateBytes: g.stats.peak.Load(), StateRows: g.stats.stateRows.Load(), Decisions: []Decision{}, Checkpoints: g.stats.pauses.Load(), MaxPause: time.Duration(g.stats.longest.Load()).Seconds()}
+	s := &Summary{Mode: g.job.Mode.String(), Seconds: took.Seconds(), PeakStateBytes: g.stats.peak.Load(), StateRows: g.stats.stateRows.Load(), Decisions: []Decision{}, Checkpoints: g.stats.pauses.Load(), MaxPause: time.Duration(g.stats.longest.Load()).Seconds(), RestoredRows: g.recovered, Recovery: g.recovery.Seconds()}
 	if first, last := g.stats.first.Load(), g.stats.last.Load(); first <= last {
 		s.First, s.Last = timeText(first), timeText(last)
 	}
@@ -142,4 +145,10 @@ func (g *graph) summary(took time.Duration) *Summary {
 		s.Outputs = append(s.Outputs, OutputSummary{Name: o.Name, Rows: g.counts[i].Load()})
 	}
 	return s
+}
+
+func (g *graph) progress() Progress {
+	p := g.stats.progress()
+	p.Earlier = g.restored
+	return p
 }

@@ -200,9 +200,12 @@ func (s *lookup) apply(ctx context.Context, b *batch) (*batch, error) {
 		asOf = &keys[len(keys)-1]
 		keys = keys[:len(keys)-1]
 	}
-	s.hashes = resize(s.hashes, n)
 	s.found = resize(s.found, n)
-	null := state.Hash(keys, n, s.hashes)
+	var null []bool
+	if s.table.places == nil {
+		s.hashes = resize(s.hashes, n)
+		null = state.Hash(keys, n, s.hashes)
+	}
 	s.table.find(keys, s.hashes, null, asOf, s.found)
 	if s.on != nil {
 		if b, err = s.residual(ctx, b); err != nil || b == nil {

@@ -3,6 +3,7 @@ package replay
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 	"strings"
@@ -24,6 +25,8 @@ type table struct {
 	keys     []state.Column
 	versions *state.Column // nil: one row a key
 	slots    []uint64
+	places   []int32 // instead of slots, where the keys are whole numbers close together: row plus one by key - least
+	least    int64
 	start    []int32 // with versions: of each group in order; one more at the end
 	order    []int32
 }
@@ -40,6 +43,9 @@ func newTable(name string, in *TableInput) (*table, error) {
 	}
 	if in.Versions >= 0 {
 		t.versions = &t.cols[in.Versions]
+	}
+	if dense, err := t.index(name, in); dense || err != nil {
+		return t, err
 	}
 	hashes := make([]uint64, n)
 	null := state.Hash(t.keys, n, hashes)
@@ -63,6 +69,32 @@ func newTable(name string, in *TableInput) (*table, error) {
 		return t, nil
 	}
 	return t, t.group(name, in, hashes)
+}
+
+// index makes places where that takes no more memory than slots would.
+func (t *table) index(name string, in *TableInput) (dense bool, err error) {
+	if len(t.keys) != 1 || t.versions != nil {
+		return false, nil
+	}
+	least, most, n := int64(math.MaxInt64), int64(math.MinInt64), 0
+	ok := t.keys[0].Ints(func(_ int, v int64) bool {
+		least, most = min(least, v), max(most, v)
+		n++
+		return true
+	})
+	if !ok || n == 0 || uint64(most)-uint64(least) >= uint64(4*n) {
+		return false, nil
+	}
+	t.least, t.places = least, make([]int32, most-least+1)
+	t.keys[0].Ints(func(i int, v int64) bool {
+		at := &t.places[v-least]
+		if *at > 0 {
+			err = duplicateKey(name, t.keyText(in, i), *at-1, int32(i), "")
+		}
+		*at = int32(i) + 1
+		return err == nil
+	})
+	return true, err
 }
 
 // insert puts a number under a hash, unless same says that the key is there: then it returns its number, else -1.
@@ -115,8 +147,13 @@ func (t *table) keyText(in *TableInput, row int) string {
 	return strings.Join(parts, " ")
 }
 
-// find sets rows[i] to the table's row for key row i, -1 where there is none. null and asOf may be nil.
+// find sets rows[i] to the table's row for key row i, -1 where there is none. null and asOf may be nil; hashes too, where
+// the table has places.
 func (t *table) find(keys []state.Column, hashes []uint64, null []bool, asOf *state.Column, rows []int32) {
+	if t.places != nil {
+		keys[0].Places(t.places, t.least, rows)
+		return
+	}
 	if t.versions != nil {
 		for i, h := range hashes {
 			rows[i] = -1

@@ -540,7 +540,7 @@ func (e *arrowEncoder) cell(dst []byte, a arrow.Array, r int, src, to *typ) ([]b
 		}
 		break
 	}
-	if a.IsNull(r) {
+	if a.IsNull(r) || src.kind == kNull { // an array of type null has no bitmap that says so
 		return appendNull(dst), nil
 	}
 	var err error

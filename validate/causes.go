@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"math/big"
+	"math/bits"
 	"slices"
 	"sort"
 	"strconv"
@@ -135,9 +136,8 @@ func (s *suspect) hear(l, r []byte) {
 }
 
 func (s *suspect) numbers(li int64, lb []byte, ri int64, rb []byte) {
-	a, ok1 := exactRat(s.c, li, lb)
-	b, ok2 := exactRat(s.c, ri, rb)
-	if !ok1 || !ok2 {
+	ratio, ok := ratioOf(s.c, li, lb, ri, rb)
+	if !ok {
 		return
 	}
 	if s.c.kind == kFloat {
@@ -150,10 +150,8 @@ func (s *suspect) numbers(li int64, lb []byte, ri int64, rb []byte) {
 			}
 		}
 	}
-	if a.Sign() != 0 && b.Sign() != 0 {
-		if x := ratioOf(s.c, a, b); x.param != "1" {
-			s.count(x)
-		}
+	if ratio.param != "" && ratio.param != "1" {
+		s.count(ratio)
 	}
 	if s.c.kind == kInt {
 		return
@@ -198,6 +196,60 @@ func fitsDecimals(cause, coarse, fine string, d int) bool {
 	if decimalsOf(fine) <= d || len(fine) > 60 {
 		return false
 	}
+	a, aScale, ok := plainDigits(fine)
+	b, bScale, ok2 := plainDigits(coarse)
+	if ok && ok2 && bScale <= d {
+		return fitsDigits(cause, b, a, bScale, aScale, d)
+	}
+	return fitsFractions(cause, coarse, fine, d)
+}
+
+// plainDigits is a decimal number as an integer, and how many of its digits are decimals; false beyond 18 digits.
+func plainDigits(s string) (n int64, scale int, ok bool) {
+	digits := strings.TrimPrefix(s, "-")
+	scale = decimalsOf(s)
+	if len(digits) > 19 || scale == 0 && len(digits) > 18 {
+		return 0, 0, false
+	}
+	for i := range len(digits) {
+		switch c := digits[i]; {
+		case c >= '0' && c <= '9':
+			n = n*10 + int64(c-'0')
+		case i != len(digits)-scale-1 || c != '.':
+			return 0, 0, false
+		}
+	}
+	if len(digits) < len(s) {
+		n = -n
+	}
+	return n, scale, true
+}
+
+// fitsDigits is fitsDecimals for numbers of up to 18 digits, coarse with at most d decimals and fine with more.
+func fitsDigits(cause string, coarse, fine int64, coarseScale, fineScale, d int) bool {
+	unit := pow10[fineScale-d]
+	cut := fine / unit
+	hi, lo := bits.Mul64(uint64(max(coarse, -coarse)), uint64(pow10[d-coarseScale]))
+	if hi != 0 || lo > math.MaxInt64 {
+		return false // far more than fine
+	}
+	if coarse < 0 {
+		lo = -lo
+	}
+	coarse = int64(lo)
+	if cause == causeTruncation {
+		return coarse == cut
+	}
+	if coarse-cut < -1 || coarse-cut > 1 {
+		return false
+	}
+	// Half to even, as banks and IEEE do, is as good as half away from zero.
+	apart := fine - coarse*unit
+	return max(apart, -apart)*2 <= unit
+}
+
+// fitsFractions is fitsDecimals for any numbers.
+func fitsFractions(cause, coarse, fine string, d int) bool {
 	// Most pairs are too far apart for either, and exact fractions are slow.
 	x, err1 := strconv.ParseFloat(fine, 64)
 	y, err2 := strconv.ParseFloat(coarse, 64)
@@ -225,14 +277,28 @@ func fitsDecimals(cause, coarse, fine string, d int) bool {
 	return decimalsOf(coarse) <= d && twice.Cmp(unit) == 0
 }
 
-// ratioOf is right over left, to twelve digits for floats.
-func ratioOf(c *typ, a, b *big.Rat) suspicion {
-	q := new(big.Rat).Quo(b, a)
-	if c.kind != kFloat {
-		return suspicion{cause: causeFactor, param: q.RatString()}
+// ratioOf is right over left, to twelve digits for floats; without one where either is 0. False: not two numbers.
+func ratioOf(c *typ, li int64, lb []byte, ri int64, rb []byte) (suspicion, bool) {
+	x := suspicion{cause: causeFactor}
+	if c.kind == kFloat {
+		a, b := math.Float64frombits(uint64(li)), math.Float64frombits(uint64(ri))
+		if a-a != 0 || b-b != 0 { // NaN, infinite
+			return x, false
+		}
+		if a != 0 && b != 0 {
+			x.param = strconv.FormatFloat(b/a, 'g', 12, 64)
+		}
+		return x, true
 	}
-	f, _ := q.Float64()
-	return suspicion{cause: causeFactor, param: strconv.FormatFloat(f, 'g', 12, 64)}
+	a, ok1 := exactRat(c, li, lb)
+	b, ok2 := exactRat(c, ri, rb)
+	if !ok1 || !ok2 {
+		return x, false
+	}
+	if a.Sign() != 0 && b.Sign() != 0 {
+		x.param = new(big.Rat).Quo(b, a).RatString()
+	}
+	return x, true
 }
 
 // plausibleZone: whole quarters of an hour, up to 14 hours.
@@ -328,9 +394,8 @@ func (s *suspect) fits(x suspicion, l, r []byte) bool {
 	case causeULP, causeWidth:
 		return s.fitsFloat(x, li, ri)
 	case causeFactor:
-		a, ok1 := exactRat(s.c, li, lb)
-		b, ok2 := exactRat(s.c, ri, rb)
-		return ok1 && ok2 && a.Sign() != 0 && b.Sign() != 0 && ratioOf(s.c, a, b) == suspicion{cause: causeFactor, param: x.param}
+		y, ok := ratioOf(s.c, li, lb, ri, rb)
+		return ok && y.param == x.param
 	case causeRounding, causeTruncation:
 		coarse, fine := shortText(s.c, li, lb), shortText(s.c, ri, rb)
 		if x.side == 1 {

@@ -2,6 +2,10 @@ package validate
 
 import (
 	"fmt"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -123,5 +127,44 @@ func TestCausesAcrossCells(t *testing.T) {
 	res = judge(t, Options{Left: csvSide(t, "id,v\n1,a\n2,x\n"), Right: csvSide(t, "id,v\n1,a\n1,a\n2,x\n2,y\n"), Key: key})
 	if len(res.Causes) != 2 {
 		t.Errorf("duplicates: %+v", res.Causes)
+	}
+}
+
+// TestDigitsAsFractions: the quick way of telling roundings and cuts decides as exact fractions do.
+func TestDigitsAsFractions(t *testing.T) {
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 0))
+	fits := 0
+	for range 50_000 {
+		scale := 1 + r.IntN(9)
+		f := float64(r.Int64N(2e6)-1e6) / 1e4 // many ties
+		if r.IntN(2) == 0 {
+			f = (r.Float64() - 0.5) * 1e6
+		}
+		fine := shortText(&typ{kind: kFloat, bits: 64}, floatBits(f), nil)
+		d := r.IntN(scale)
+		near := strconv.FormatFloat(f+float64(r.IntN(3)-1)*math.Pow10(-d), 'f', d, 64)
+		if r.IntN(2) == 0 && decimalsOf(fine) > d {
+			near = strings.TrimSuffix(fine[:len(fine)-decimalsOf(fine)+d], ".")
+		}
+		coarse := near
+		if strings.Contains(near, ".") {
+			coarse = strings.TrimRight(strings.TrimRight(near, "0"), ".")
+		}
+		if decimalsOf(fine) <= d {
+			continue
+		}
+		for _, cause := range []string{causeTruncation, causeRounding} {
+			got, want := fitsDecimals(cause, coarse, fine, d), fitsFractions(cause, coarse, fine, d)
+			if got != want {
+				t.Fatalf("seed %d: %s of %s to %d decimals is %s: %v, by fractions %v", seed, cause, fine, d, coarse, got, want)
+			}
+			if got {
+				fits++
+			}
+		}
+	}
+	if fits < 5000 {
+		t.Errorf("seed %d: only %d fit", seed, fits)
 	}
 }

@@ -15,7 +15,7 @@ func TestGitHubCommands(t *testing.T) {
 	if err := WriteGitHub(&b, res, "pipe.yaml"); err != nil {
 		t.Fatal(err)
 	}
-	want := "::error file=pipe.yaml,title=Different::1 rows changed, 1 only on the left, 1 only on the right; 1 agree.\n" +
+	want := "::error file=pipe.yaml,title=Different::1 row changed, 1 only on the left, 1 only on the right; 1 agrees.\n" +
 		"::error file=pipe.yaml,title=column a%2Cb::1 of 2 differ%0Atext_normalisation: the same but for upper and lower case (1 of 1 cells)\n" +
 		"::warning file=pipe.yaml,title=unexplained::2 rows differ for no cause that was found\n"
 	if b.String() != want {

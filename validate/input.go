@@ -36,6 +36,8 @@ type Input struct {
 	// Watermark is the time from which on rows may still come to this side, in place of its greatest time; "end"
 	// when nothing is to come.
 	Watermark string
+	// Positions is what the report has as the ETag of a single file, for a caller who wrote it from something else.
+	Positions string
 }
 
 // RecordReader is a stream of Arrow records of one schema; array.RecordReader is one.
@@ -163,7 +165,7 @@ func (o *opener) find(in Input, side string) ([]place, error) {
 	info, err := os.Stat(p)
 	switch {
 	case err == nil && !info.IsDir():
-		return []place{{name: p, size: info.Size(), local: p}}, nil
+		return []place{{name: p, size: info.Size(), local: p, etag: in.Positions}}, nil
 	case err == nil:
 		places, err := walk(p, func(string) bool { return true })
 		if err == nil && len(places) == 0 {

@@ -327,7 +327,7 @@ func TestSketchThatAgrees(t *testing.T) {
 	r := append([]row(nil), l...)
 	r[7].A++ // so that some column is read
 	h := newHasher(1, 2, &typ{kind: kInt, bits: 64}, pass1Salt)
-	bits := func(v int64) uint64 { lo, _ := h.word(uint64(v)); return h.sketch(lo, saltOf(exact(9))) }
+	bits := func(v int64) uint64 { lo, _ := h.word(uint64(v)); return sketch(exact(9)&saltMask, lo, h.mask) }
 	for r[9].B++; bits(r[9].B) != bits(9); r[9].B++ {
 	}
 	res := judge(t, Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key})

@@ -338,6 +338,10 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 	if len(p.refused) > 0 && !opts.AllowUncomparable {
 		return nil, withHint(&UncomparableError{p.refused}, "say what to compare it as with --tolerance %s=as:TYPE, leave it out with --exclude, or go on without it with --allow-uncomparable", p.refused[0].Column)
 	}
+	if len(p.keys)+len(p.cols)+len(p.refused) == 0 {
+		return nil, withHint(fmt.Errorf("the sides have no column in common that is compared: the left has %s; the right has %s", columnList(left), columnList(right)),
+			"--rename left=right says which columns belong together")
+	}
 	return p, p.setScope()
 }
 
@@ -442,16 +446,15 @@ func (p *plan) setKeys() error {
 	for _, n := range names {
 		c, ok := p.lookup(n)
 		if !ok {
-			where := "neither side has"
 			_, l := p.sides[0].find(n)
 			_, r := p.sides[1].find(n)
 			switch {
 			case l:
-				where = "the right side lacks"
+				return withHint(fmt.Errorf("the key names the column %q, which the right side lacks", n), "--rename %s=NAME says what it is called there: the right side has %s", n, columnList(p.sides[1]))
 			case r:
-				where = "the left side lacks"
+				return withHint(fmt.Errorf("the key names the column %q, which the left side lacks", n), "--rename NAME=%s says what it is called there: the left side has %s", n, columnList(p.sides[0]))
 			}
-			return withHint(fmt.Errorf("the key names the column %q, which %s", n, where), "the columns are %s", columnList(p.sides[0], p.sides[1]))
+			return withHint(fmt.Errorf("the key names the column %q, which neither side has", n), "the columns are %s", columnList(p.sides[0], p.sides[1]))
 		}
 		if seen[c.label()] {
 			continue
@@ -498,8 +501,15 @@ func (p *plan) setScope() error {
 	}
 	var f findings
 	c.common = resolve(c.types[0], c.types[1], c.label(), &f)
+	if c.common.kind == kText && len(f.uncomparable) == 0 { // CSV and JSON have no times of their own
+		d, err := parseTypeName("timestamp")
+		if err != nil {
+			return err
+		}
+		c.common, c.as = d, true
+	}
 	if c.common.kind != kTimestamp && c.common.kind != kDate {
-		return withHint(fmt.Errorf("--time names the column %q, which is %s", o.Time, c.types[0]), "the time column must be a date or a timestamp")
+		return withHint(fmt.Errorf("--time names the column %q, which is %s", o.Time, c.types[0]), "the time column must be a date or a timestamp, or text that is one")
 	}
 	p.time = &c
 	bound := func(flag, s string) (*instant, error) {

@@ -190,7 +190,7 @@ func (w *rowHasher) block(b *block, unit int, row int64) (inScope, pending int64
 				m.set(place)
 				continue
 			}
-			if err := w.file(i, w.sk[i]&(1<<sketchBits-1)<<placeBits|place); err != nil {
+			if err := w.file(i, w.sk[i]&^saltMask>>sketchAt<<placeBits|place); err != nil {
 				return 0, 0, err
 			}
 		}
@@ -233,7 +233,7 @@ func (w *rowHasher) hash(b *block, from, n int) error {
 	clear(w.sk)
 	if !r.multiset && !r.forceAll {
 		for i, key := range w.keyLo {
-			w.sk[i] = saltOf(key)
+			w.sk[i] = key & saltMask
 		}
 	}
 	w.lo, w.hi = zeroed(w.lo, n), zeroed(w.hi, n)

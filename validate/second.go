@@ -38,7 +38,7 @@ func (r *run) suspects(all bool) []int {
 	for i := range r.cols {
 		h := newHasher(i, len(r.cols), &r.cols[i].common, pass1Salt)
 		clock := r.time != nil && r.cols[i].label() == r.time.label() // says since when a column is NULL
-		if all || clock || uint64(r.match.sketch)>>h.shift&h.mask != 0 {
+		if all || clock || uint64(r.match.sketch)<<sketchAt&h.mask != 0 {
 			out = append(out, i)
 		}
 	}

@@ -63,7 +63,7 @@ func WriteText(w io.Writer, res *Result, opts TextOptions) error {
 
 func equalSentence(res *Result) string {
 	n := &res.Rows
-	s := fmt.Sprintf("%d rows agree in %d columns", n.Equal+n.Within, len(res.Columns))
+	s := fmt.Sprintf("%s in %s", agree(n.Equal+n.Within, "row"), counted(int64(len(res.Columns)), "column"))
 	if n.Within > 0 {
 		s += fmt.Sprintf(", %d of them within tolerance", n.Within)
 	}
@@ -76,32 +76,53 @@ func equalSentence(res *Result) string {
 func differentSentence(res *Result) string {
 	n := &res.Rows
 	var parts []string
-	add := func(c int64, what string) {
+	if n.Changed > 0 {
+		parts = append(parts, counted(n.Changed, "row")+" changed")
+	}
+	for where, c := range []int64{n.OnlyLeft, n.OnlyRight} {
 		if c > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", c, what))
+			parts = append(parts, fmt.Sprintf("%d only on the %s", c, [2]string{"left", "right"}[where]))
 		}
 	}
-	add(n.Changed, "rows changed")
-	add(n.OnlyLeft, "only on the left")
-	add(n.OnlyRight, "only on the right")
 	schema := int64(len(res.Uncomparable))
 	for _, f := range res.Schema {
 		if f.Different {
 			schema++
 		}
 	}
-	add(schema, "columns without a counterpart")
-	s := strings.Join(parts, ", ")
-	return s + fmt.Sprintf("; %d agree", n.Equal+n.Within)
+	if schema > 0 {
+		parts = append(parts, counted(schema, "column")+" without a counterpart")
+	}
+	return strings.Join(parts, ", ") + "; " + agree(n.Equal+n.Within, "")
+}
+
+// counted is a number of things.
+func counted(n int64, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+// agree says of how many rows it holds; what is "" where it is clear what they are.
+func agree(n int64, what string) string {
+	s := fmt.Sprint(n)
+	if what != "" {
+		s = counted(n, what)
+	}
+	if n == 1 {
+		return s + " agrees"
+	}
+	return s + " agree"
 }
 
 func brokenSentence(n *Rows) string {
 	var parts []string
 	if n.DuplicateLeft+n.DuplicateRight > 0 {
-		parts = append(parts, fmt.Sprintf("%d rows on the left and %d on the right share their key with another", n.DuplicateLeft, n.DuplicateRight))
+		parts = append(parts, fmt.Sprintf("%s on the left and %d on the right share a key that is not unique", counted(n.DuplicateLeft, "row"), n.DuplicateRight))
 	}
 	if n.NullKeyLeft+n.NullKeyRight > 0 {
-		parts = append(parts, fmt.Sprintf("%d and %d have no key", n.NullKeyLeft, n.NullKeyRight))
+		parts = append(parts, fmt.Sprintf("%s on the left and %d on the right have a key that is NULL as a whole", counted(n.NullKeyLeft, "row"), n.NullKeyRight))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -144,6 +165,15 @@ func (t *textReport) wrapped(indent int, s string) {
 		line = strings.TrimPrefix(line+" "+word, " ")
 	}
 	t.line(strings.Repeat(" ", indent) + line)
+}
+
+// marked writes a text behind a mark of two characters, and what does not fit the line below it.
+func (t *textReport) marked(mark, s string) {
+	at := t.b.Len()
+	t.wrapped(4, s)
+	text := t.b.String()
+	t.b.Reset()
+	t.b.WriteString(text[:at] + mark + strings.TrimPrefix(text[at:], "    "))
 }
 
 func (t *textReport) row(a, b, c string) { t.line(fmt.Sprintf("%-20s %14s %14s", a, b, c)) }
@@ -190,13 +220,13 @@ func (t *textReport) schema(res *Result) {
 		if f.Different {
 			mark = t.paint(red, "! ")
 		}
-		t.line(mark + clipText(strings.TrimSpace(f.Column+types+" "+f.Text), textWidth-2))
+		t.marked(mark, strings.TrimPrefix(f.Column+types+": "+f.Text, ": "))
 	}
 	if len(res.Uncomparable) > 0 {
 		t.line("")
 		t.line("not compared")
 		for _, c := range res.Uncomparable {
-			t.line(t.paint(red, "! ") + clipText(fmt.Sprintf("%s: %s with %s, %s", c.Column, c.TypeLeft, c.TypeRight, c.Reason), textWidth-2))
+			t.marked(t.paint(red, "! "), fmt.Sprintf("%s: %s with %s, %s", c.Column, c.TypeLeft, c.TypeRight, c.Reason))
 		}
 	}
 }
@@ -325,17 +355,24 @@ func markDifference(l, r string, nullL, nullR bool, room int) (string, string) {
 	}
 	room = max(room-2, 16) // the brackets
 	show := func(x []rune) string {
-		if len(x) == pre+suf { // nothing of it differs: the other has more
-			return clipText(string(x), room)
+		mark := func(s string) string {
+			if s == "" { // nothing of it differs: the other has more
+				return s
+			}
+			return "[" + s + "]"
 		}
 		if len(x) <= room {
-			return string(x[:pre]) + "[" + string(x[pre:len(x)-suf]) + "]" + string(x[len(x)-suf:])
+			return string(x[:pre]) + mark(string(x[pre:len(x)-suf])) + string(x[len(x)-suf:])
 		}
 		mid := clipText(string(x[pre:len(x)-suf]), room-8)
 		rest := room - utf8.RuneCountInString(mid)
 		tail := min(suf, max(rest-min(pre, rest*2/3), 0))
 		head := clipEnd(string(x[:pre]), max(rest-tail, 2))
-		return head + "[" + mid + "]" + clipText(string(x[len(x)-suf:]), max(tail, 2))
+		end := ""
+		if suf > 0 {
+			end = clipText(string(x[len(x)-suf:]), max(tail, 2))
+		}
+		return head + mark(mid) + end
 	}
 	return show(a), show(b)
 }

@@ -498,3 +498,42 @@ func TestTrap27HostileFiles(t *testing.T) {
 		_ = try("flip.parquet", string(c))
 	}
 }
+
+// TestColumnOfNulls: a column whose type is only NULL, as pandas writes it, is compared with anything, also its like.
+func TestColumnOfNulls(t *testing.T) {
+	nulls := func() Input {
+		return arrowSide(t, []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("v", arrow.Null), col("w", arrow.ListOf(arrow.Null))}, `[{"id":1,"v":null,"w":[null]},{"id":2,"v":null,"w":[]}]`)
+	}
+	wantRows(t, judge(t, Options{Left: nulls(), Right: nulls(), Key: key}), Equal, Rows{Equal: 2})
+	wantRows(t, judge(t, Options{Left: nulls(), Right: nulls(), NoKey: true}), Equal, Rows{Equal: 2})
+	wantRows(t, judge(t, Options{Left: nulls(), Right: nulls(), Key: []string{"v"}}), BrokenKeys, Rows{NullKeyLeft: 2, NullKeyRight: 2})
+	wantRows(t, judge(t, Options{Left: nulls(), Right: nulls(), Key: []string{"id", "v"}}), Equal, Rows{Equal: 2})
+	if keys, err := GuessKey(t.Context(), Options{Left: nulls(), Right: nulls()}); err != nil || len(keys) != 1 {
+		t.Errorf("%v %v", keys, err)
+	}
+	other := jsonSide(t, `{"id":1,"v":5,"w":[null]}`, `{"id":2,"v":null,"w":[]}`)
+	wantRows(t, judge(t, Options{Left: nulls(), Right: other, Key: key}), Different, Rows{Equal: 1, Changed: 1})
+}
+
+// TestNothingInCommon: sides without a column in common are no comparison.
+func TestNothingInCommon(t *testing.T) {
+	err := refused(t, Options{Left: csvSide(t, "x\n1\n"), Right: csvSide(t, "y\n1\n"), NoKey: true}, "no column in common", "left has x", "right has y")
+	if !strings.Contains(Hint(err), "--rename") {
+		t.Error(Hint(err))
+	}
+	wantRows(t, judge(t, Options{Left: csvSide(t, "x\n1\n"), Right: csvSide(t, "y\n1\n"), Rename: map[string]string{"x": "y"}, NoKey: true}), Equal, Rows{Equal: 1})
+	err = refused(t, Options{Left: csvSide(t, "x\n1\n"), Right: csvSide(t, "y\n1\n"), Key: []string{"x"}}, "right side lacks")
+	if !strings.Contains(Hint(err), "--rename x=NAME") {
+		t.Error(Hint(err))
+	}
+}
+
+// TestTimeOfText: a time column of CSV and JSON alone is read as times; what is none is an error with its line.
+func TestTimeOfText(t *testing.T) {
+	l := csvSide(t, "id,t\n1,2026-01-01T00:00:00Z\n2,2026-01-01T02:00:00+01:00\n3,2026-01-01T03:00:00Z\n")
+	r := csvSide(t, "id,t\n1,2026-01-01T00:00:00Z\n2,2026-01-01T02:00:00+01:00\n")
+	wantRows(t, judge(t, Options{Left: l, Right: r, Key: key, Time: "t"}), Equal, Rows{Equal: 2, PendingLeft: 1})
+	wantRows(t, judge(t, Options{Left: l, Right: r, Key: key, Time: "t", Since: "2026-01-01T01:00:00Z", Settle: time.Hour}), Inconclusive, Rows{PendingLeft: 2, PendingRight: 1})
+	refused(t, Options{Left: l, Right: csvSide(t, "id,t\n1,yesterday\n"), Key: key, Time: "t"}, "line 2", `"yesterday"`)
+	refused(t, Options{Left: floats(t, 1.0), Right: floats(t, 1.0), Key: key, Time: "v"}, "which is double")
+}

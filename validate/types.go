@@ -184,7 +184,7 @@ func resolve(l, r typ, path string, f *findings) typ {
 		a, b = b, a
 	}
 	if a.kind == kNull {
-		if b.kind == kUntyped {
+		if b.kind == kUntyped || b.kind == kNull {
 			return typ{kind: kText}
 		}
 		return settle(b)

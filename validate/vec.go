@@ -164,8 +164,7 @@ func (v *vec) rowOf(j int) int {
 // hasher adds one column to the rows' sums.
 type hasher struct {
 	lo, hi uint64 // seeds; hi is odd
-	shift  uint   // where the column's bits of the sketch are
-	mask   uint64
+	mask   uint64 // the column's bits of the sketch
 	bytes  bool
 	dict   *vec    // dictionary of the tables below
 	dh     []hash2 // of its entries
@@ -186,20 +185,21 @@ func newHasher(column, columns int, t *typ, salt uint64) *hasher {
 	h.lo = mix64(uint64(column)*2 + 1 + salt<<32)
 	h.hi = mix64(h.lo^0x9e3779b97f4a7c15) | 1
 	width := max(1, min(8, sketchBits/max(columns, 1)))
-	h.shift = uint(column*width) % (sketchBits - sketchBits%uint(width))
-	h.mask = 1<<width - 1
+	h.mask = (1<<width - 1) << (sketchAt + column*width%(sketchBits-sketchBits%width))
 	return h
 }
 
-// sketchBits of each row's entry tell columns apart: each column owns some of them.
-const sketchBits = 22
+// A row's sketch tells its columns apart: each owns some of its bits, from sketchAt on. The bits above are the row's
+// salt, some of its key's hash: so two values that agree by chance agree in some rows alone, not in all that have one
+// for the other.
+const (
+	sketchBits = 22
+	sketchAt   = 32 - sketchBits
+	saltMask   = 0xffffffff << 32
+)
 
-// sketch is what a value adds to a row's sketch by its hash. The row's salt is in the bits above the sketch: so
-// two values that agree by chance agree in some rows alone, not in every row that has one for the other.
-func (h *hasher) sketch(lo, sk uint64) uint64 { return (lo + sk) >> 40 & h.mask << (h.shift & 31) }
-
-// saltOf is the salt of a row's sketch.
-func saltOf(key uint64) uint64 { return key << sketchBits }
+// sketch adds a value by its hash to a row's sketch; mask has the column's bits.
+func sketch(sk, lo, mask uint64) uint64 { return sk ^ (bits.RotateLeft64(sk, 32)+lo)&mask }
 
 // word hashes a word: the 128 bits of the product of a bijection of x with the column's odd seed. Sums of such
 // products are a multilinear hash, whose differences vanish for one in 2^127 choices of seeds.
@@ -269,6 +269,7 @@ func growU64(s []uint64, n int) []uint64 {
 // add adds v to lo, hi and sk, which begin at v's first row.
 func (h *hasher) add(v *vec, lo, hi, sk []uint64) {
 	lo, hi, sk = lo[:v.n], hi[:v.n], sk[:v.n]
+	mask := h.mask
 	if v.dict != nil {
 		h.table(v.dict)
 		dh := h.dh
@@ -277,7 +278,7 @@ func (h *hasher) add(v *vec, lo, hi, sk []uint64) {
 				d := &dh[x]
 				lo[r] += d.lo
 				hi[r] += d.hi
-				sk[r] ^= h.sketch(d.lo, sk[r])
+				sk[r] = sketch(sk[r], d.lo, mask)
 			}
 			return
 		}
@@ -288,7 +289,7 @@ func (h *hasher) add(v *vec, lo, hi, sk []uint64) {
 				j++
 				lo[r] += d.lo
 				hi[r] += d.hi
-				sk[r] ^= h.sketch(d.lo, sk[r])
+				sk[r] = sketch(sk[r], d.lo, mask)
 			}
 		}
 		return
@@ -299,7 +300,7 @@ func (h *hasher) add(v *vec, lo, hi, sk []uint64) {
 				l, g := h.word(uint64(x))
 				lo[r] += l
 				hi[r] += g
-				sk[r] ^= h.sketch(l, sk[r])
+				sk[r] = sketch(sk[r], l, mask)
 			}
 			return
 		}
@@ -310,7 +311,7 @@ func (h *hasher) add(v *vec, lo, hi, sk []uint64) {
 				j++
 				lo[r] += l
 				hi[r] += g
-				sk[r] ^= h.sketch(l, sk[r])
+				sk[r] = sketch(sk[r], l, mask)
 			}
 		}
 		return
@@ -324,7 +325,7 @@ func (h *hasher) add(v *vec, lo, hi, sk []uint64) {
 		j++
 		lo[r] += l
 		hi[r] += g
-		sk[r] ^= h.sketch(l, sk[r])
+		sk[r] = sketch(sk[r], l, mask)
 	}
 }
 

@@ -280,6 +280,10 @@ type part struct {
 	timed    bool
 }
 
+func partName(output string, n int) string {
+	return path.Join(output, fmt.Sprintf("part-%05d.parquet", n))
+}
+
 // begin creates an output's next file.
 func (s *Sink) begin(ctx context.Context, output string, fields []schema.Field) (*part, error) {
 	s.mu.Lock()
@@ -289,7 +293,7 @@ func (s *Sink) begin(ctx context.Context, output string, fields []schema.Field) 
 	if broken != nil {
 		return nil, broken
 	}
-	p := &part{file: File{Path: path.Join(output, fmt.Sprintf("part-%05d.parquet", n)), Output: output}}
+	p := &part{file: File{Path: partName(output, n), Output: output}}
 	fail := func(err error) (*part, error) { return nil, s.failed(p, err) }
 	var err error
 	if p.up, err = s.place.store.create(ctx, s.place.path, s.key(p.file.Path)); err != nil {
@@ -515,6 +519,16 @@ func (s *Sink) Finish(ctx context.Context) error {
 	slices.Sort(empty)
 	m := s.manifest
 	for _, output := range empty {
+		name := partName(output, s.next[output])
+		there, dir, err := s.place.store.stat(ctx, s.key(name))
+		if err != nil && !isMissing(err) {
+			return fmt.Errorf("write to %s: %w", s.place, err)
+		}
+		if err == nil && !dir { // a Finish that did not come to its manifest
+			s.next[output]++
+			m.Files = append(m.Files, File{Path: name, Output: output, Bytes: there.Size, Epoch: m.Epoch})
+			continue
+		}
 		p, err := s.begin(ctx, output, s.outputs[output])
 		if err != nil {
 			return err

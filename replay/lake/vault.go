@@ -56,14 +56,13 @@ func (v Vault) Remove(ctx context.Context, name string) error {
 	return v.place.store.remove(ctx, v.key(name))
 }
 
-// List gives the names of all files below a folder, sorted; none where there is no folder.
+// List gives the names of all files below a folder, sorted, also of those that a crash left half written (.tmp); none
+// where there is no folder.
 func (v Vault) List(ctx context.Context, dir string) ([]string, error) {
 	var out []string
 	root := v.key(dir)
 	err := v.place.store.walk(ctx, root, func(string) bool { return true }, func(o Object) {
-		if name := strings.TrimPrefix(strings.TrimPrefix(o.key, v.place.path), "/"); !strings.HasSuffix(name, ".tmp") {
-			out = append(out, name)
-		}
+		out = append(out, strings.TrimPrefix(strings.TrimPrefix(o.key, v.place.path), "/"))
 	})
 	if isMissing(err) {
 		err = nil

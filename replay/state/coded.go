@@ -110,7 +110,11 @@ func Concatenate(arrays []arrow.Array) (arrow.Array, error) {
 		columns[i] = &views[i]
 	}
 	if dict, _ := sharedDictionary(columns); dict != nil {
-		var refs []Ref
+		n := 0
+		for _, c := range columns {
+			n += c.n
+		}
+		refs := make([]Ref, 0, n)
 		for i, c := range columns {
 			for row := range c.n {
 				refs = append(refs, Ref{uint32(i), uint32(row)})

@@ -19,6 +19,7 @@ type Store struct {
 	buckets  []*bucket   // by start
 	last     *bucket
 	rows     int
+	fullest  int // the most rows of a bucket that was dropped
 	bytes    int64
 	names    []string // see Describe
 	keyed    []int
@@ -47,6 +48,7 @@ type bucket struct {
 	heads    []int32
 	matched  []uint64
 	kept     []uint64
+	usual    int     // how many rows the fullest bucket before it had
 	swept    int64   // rows before this have been swept
 	pieces   []piece // where the first saved rows lie in segments
 	saved    int
@@ -201,7 +203,7 @@ func (s *Store) bucketFor(t int64) *bucket {
 		return 0
 	})
 	if !found {
-		s.buckets = slices.Insert(s.buckets, i, &bucket{start: start, min: t, max: t, swept: -1 << 63})
+		s.buckets = slices.Insert(s.buckets, i, &bucket{start: start, min: t, max: t, swept: -1 << 63, usual: s.fullest})
 	}
 	return s.buckets[i]
 }
@@ -216,6 +218,9 @@ func mod(a, b int64) int64 {
 
 func (b *bucket) add(h uint64, t int64, r Ref) {
 	i := int32(len(b.hash))
+	if len(b.hash) == cap(b.hash) {
+		b.reserve()
+	}
 	b.hash = append(b.hash, h)
 	b.time = append(b.time, t)
 	b.ref = append(b.ref, r)
@@ -232,6 +237,17 @@ func (b *bucket) add(h uint64, t int64, r Ref) {
 	slot := h & uint64(len(b.heads)-1)
 	b.next[i] = b.heads[slot]
 	b.heads[slot] = i + 1
+}
+
+// reserve makes room for more rows: for as many as the fullest bucket had, once this one is on its way there.
+func (b *bucket) reserve() {
+	n := len(b.hash)
+	more := max(64, n/2)
+	if n < b.usual && b.usual <= 4*n {
+		more = b.usual + b.usual/16 - n
+	}
+	b.hash, b.time = slices.Grow(b.hash, more), slices.Grow(b.time, more)
+	b.ref, b.next = slices.Grow(b.ref, more), slices.Grow(b.next, more)
 }
 
 func (b *bucket) grow() {
@@ -375,6 +391,7 @@ func (s *Store) expire(gone func(*bucket) bool) {
 		if s.last == b {
 			s.last = nil
 		}
+		s.fullest = max(s.fullest, len(b.ref))
 		s.rows -= len(b.ref)
 		s.bytes -= int64(len(b.ref)) * entryBytes
 		for _, r := range b.ref {

@@ -7,7 +7,6 @@ import (
 	"math/bits"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/encoding/rle"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -37,7 +36,7 @@ type leafWriter struct {
 	maxDef, maxRep byte
 	phys           format.Type
 	length         int
-	zstd           *zstd.Encoder
+	packer         packer
 	// noDict says that a sample was not worth a dictionary, once and for all.
 	noDict bool
 
@@ -288,7 +287,7 @@ func (l *leafWriter) endPage(always bool) error {
 
 // page appends a header and the compressed body.
 func (l *leafWriter) page(dst []byte, h format.PageHeader, body []byte) ([]byte, error) {
-	l.scratch2 = l.zstd.EncodeAll(body, l.scratch2[:0])
+	l.scratch2 = l.packer.pack(l.scratch2[:0], body)
 	packed := l.scratch2
 	h.UncompressedPageSize, h.CompressedPageSize = int32(len(body)), int32(len(packed))
 	h.CRC = int32(crc32.ChecksumIEEE(packed))

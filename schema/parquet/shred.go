@@ -71,7 +71,7 @@ func (w *Writer) shredder(name string, t schema.Type, path []string, def, rep by
 		}
 		return s, nil
 	}
-	l := &leafWriter{typ: t, path: path, maxDef: def, maxRep: rep, zstd: w.zstd}
+	l := &leafWriter{typ: t, path: path, maxDef: def, maxRep: rep, packer: packer{zstd: w.zstd}}
 	if err := l.describe(&el); err != nil {
 		return nil, err
 	}
