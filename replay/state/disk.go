@@ -103,7 +103,7 @@ func (d *Disk) create() (*spillFile, error) {
 		return nil, d.failed(err)
 	}
 	out := &spillFile{disk: d, f: f}
-	out.w = bufio.NewWriterSize(out, 1<<18)
+	out.w = bufio.NewWriterSize(out, 1<<14)
 	return out, nil
 }
 
