@@ -250,9 +250,9 @@ func (g *graph) stage(op func() (operator, error)) ([]*task, error) {
 		if err != nil {
 			return nil, err
 		}
-		t := &task{op: o, in: make(chan message, 4), stats: g.stats, stores: o.stores(), disk: g.job.Disk, captured: g.capture}
+		t := &task{op: o, in: make(chan message, 4), stats: g.stats, stores: o.stores(), captured: g.capture}
 		for _, s := range t.stores {
-			s.SpillTo(t.disk)
+			s.SpillTo(g.job.Disk)
 		}
 		tasks = append(tasks, t)
 		g.tasks = append(g.tasks, t)

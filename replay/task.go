@@ -85,7 +85,6 @@ type task struct {
 	stats   *stats
 	stores  []*state.Store // the operator's
 	told    holding        // what stats were told of
-	disk    *state.Disk    // nil: all state stays in memory
 	// captured takes what the task holds at a barrier.
 	captured func(context.Context, *task, int64) error
 }
@@ -197,16 +196,9 @@ func (t *task) capture(ctx context.Context, epoch int64, sent *int64) error {
 
 // balance lets the state go to disk that memory has no room for. What waits to leave leaves before.
 func (t *task) balance(ctx context.Context) error {
-	if t.disk != nil && len(t.stores) > 0 {
-		if t.disk.Full() && t.op.pending() > 0 {
-			if err := t.op.flush(ctx, t.emit); err != nil {
-				return err
-			}
-		}
-		for _, s := range t.stores {
-			if err := s.Balance(); err != nil {
-				return err
-			}
+	for _, s := range t.stores {
+		if err := s.Balance(func() error { return t.op.flush(ctx, t.emit) }); err != nil {
+			return err
 		}
 	}
 	t.account()

@@ -224,14 +224,20 @@ const (
 )
 
 // Balance spills some of the earliest buckets' rows when the run holds more in memory than it shall, and gives back the
-// memory of what was read from disk. References to rows, but for those in an Entry, end here.
-func (s *Store) Balance() error {
+// memory of what was read from disk. References to rows, but for those in an Entry, end when it spills: use, when not nil,
+// is called before.
+func (s *Store) Balance(use func() error) error {
 	d := s.disk
 	if d == nil {
 		return nil
 	}
 	s.tell()
 	if d.Full() && s.held > 0 && s.held >= min(leastSpill, d.budget/64) {
+		if use != nil {
+			if err := use(); err != nil {
+				return err
+			}
+		}
 		if err := s.spill(min(max(s.held/8, leastSpill), mostSpill)); err != nil {
 			return err
 		}
