@@ -40,6 +40,6 @@ func (o *replayOptions) takeMemory() (disk *state.Disk, release func(), err erro
 	}
 	// Beside what the runtime counts there are the program itself, and pages of files that are mapped.
 	before := debug.SetMemoryLimit(-1)
-	debug.SetMemoryLimit(min(before, limit/4*3))
+	debug.SetMemoryLimit(min(before, limit/16*13))
 	return disk, func() { debug.SetMemoryLimit(before) }, nil
 }

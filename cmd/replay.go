@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -205,6 +206,13 @@ func printSummary(w io.Writer, s *replay.Summary, format string) error {
 	}
 	for _, d := range s.Decisions {
 		fmt.Fprintf(w, "decision: partition %s of %s was left out from offset %d (%s)\n", d.Lane, d.Stream, d.Position, d.Kind)
+	}
+	for _, k := range s.Skew {
+		of := "rows of " + k.Operator
+		if k.Side != "" {
+			of = k.Side + " " + of
+		}
+		fmt.Fprintf(w, "skew: %.0f %% of the %s have %s = %s\n", k.Share*100, of, strings.Join(k.Key, ", "), strings.Join(k.Value, ", "))
 	}
 	if d := s.Spilled; d != nil {
 		fmt.Fprintf(w, "state on disk: %s were written to %s, %s were there at most\n", bytesText(d.Bytes), d.Place, bytesText(d.PeakBytes))

@@ -85,6 +85,7 @@ type task struct {
 	stats   *stats
 	stores  []*state.Store // the operator's
 	told    holding        // what stats were told of
+	skews   []skew         // by port
 	// captured takes what the task holds at a barrier.
 	captured func(context.Context, *task, int64) error
 }
@@ -92,7 +93,7 @@ type task struct {
 // addSender makes room for one more sender on a port and returns its number.
 func (t *task) addSender(port int) int {
 	for len(t.senders) <= port {
-		t.senders = append(t.senders, nil)
+		t.senders, t.skews = append(t.senders, nil), append(t.skews, skew{})
 	}
 	t.senders[port] = append(t.senders[port], NoTime)
 	t.ends++
@@ -114,8 +115,11 @@ func (t *task) run(ctx context.Context) error {
 				if err := p.send(ctx, m.b, t.emit); err != nil {
 					return err
 				}
-			} else if err := t.op.process(ctx, &m); err != nil {
-				return err
+			} else {
+				t.skews[m.port].see(&m)
+				if err := t.op.process(ctx, &m); err != nil {
+					return err
+				}
 			}
 		}
 		if m.end {
