@@ -56,6 +56,9 @@ func (d *Disk) Written() int64 { return d.written.Load() }
 // Peak is how many bytes lay on disk at most.
 func (d *Disk) Peak() int64 { return d.peak.Load() }
 
+// Held is how many bytes lie on disk for rows that are held.
+func (d *Disk) Held() int64 { return d.now.Load() }
+
 // Full reports whether the stores hold more in memory than they shall.
 func (d *Disk) Full() bool { return d.memory.Load() > d.budget }
 
