@@ -24,7 +24,7 @@ const (
 )
 
 // chunk is chunkRows rows of a bucket; fewer in the last. Rows are added, never moved, so that a bucket grows without
-// copying what it has.
+// copying what it has. Hashes and times of a chunk that is on disk as a whole lie there, too.
 type chunk struct {
 	hash     []uint64
 	time     []int64

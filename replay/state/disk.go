@@ -207,7 +207,7 @@ func (p *placed) column(m *mapping) Column {
 }
 
 // values are the bytes of a file as numbers.
-func values[T int32 | int64](m *mapping, s span) []T {
+func values[T int32 | int64 | uint64](m *mapping, s span) []T {
 	b := m.bytes(s)
 	if len(b) == 0 {
 		return nil
@@ -276,6 +276,7 @@ type cold struct {
 	c        *chunk
 	from, to int
 	columns  []placed // the store's, then the keys that are computed
+	hashes   span
 	times    span
 	parts    span
 	offsets  span
@@ -366,6 +367,9 @@ func (s *Store) write(f *spillFile, p *cold, positions bool) error {
 		}
 	}
 	var err error
+	if p.hashes, err = f.put(arrow.Uint64Traits.CastToBytes(p.c.hash[p.from:p.to])); err != nil {
+		return err
+	}
 	if p.times, err = f.put(arrow.Int64Traits.CastToBytes(p.c.time[p.from:p.to])); err != nil {
 		return err
 	}
@@ -413,9 +417,12 @@ func (s *Store) move(m *mapping, p *cold) {
 	c := p.c
 	s.dropAll(c.refs(p.from, p.to))
 	c.spilled = p.to
-	if p.from == 0 && p.to == chunkRows { // the references need not be kept: they count up
-		s.grown(p.b, -8*int64(cap(c.ref)))
+	if p.from == 0 && p.to == chunkRows {
+		// References that count up need not be kept, and of hashes and times the table and the chunk's bounds know
+		// enough: they are read where a row was found.
+		s.grown(p.b, -chunkRows*(rowBytes+8))
 		c.ref, c.seg, c.shared = nil, n, false
+		c.hash, c.time = values[uint64](m, p.hashes), values[int64](m, p.times)
 		return
 	}
 	if c.shared {
