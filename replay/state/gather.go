@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"math"
+	"runtime"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -25,6 +26,7 @@ const NoSegment = math.MaxUint32
 // is then a dictionary of dt. It fails only when the text of the result would exceed 2 GiB.
 func Gather(dt arrow.DataType, columns []*Column, refs []Ref) (arrow.Array, error) {
 	d, err := gather(dt, columns, refs)
+	runtime.KeepAlive(columns) // and so the files that are mapped
 	if err != nil {
 		return nil, err
 	}
