@@ -42,7 +42,7 @@ func (f flat) field(table int64, k int) int64 {
 	vtable := table - int64(int32(f.u32(table)))
 	size := int64(binary.LittleEndian.Uint16(f.at(vtable, 2)))
 	slot := int64(4 + 2*k)
-	if slot+2 > size {
+	if slot >= size { // as the reader has it, whatever the size
 		return -1
 	}
 	off := int64(binary.LittleEndian.Uint16(f.at(vtable+slot, 2)))
