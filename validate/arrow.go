@@ -28,6 +28,9 @@ type arrowFile struct {
 func openArrowFile(name string, at io.ReaderAt, size int64, closer io.Closer) (f *arrowFile, err error) {
 	defer func() { err = placed(name, err) }()
 	defer guard(&err)
+	if err := checkArrowFile(at, size); err != nil {
+		return nil, err
+	}
 	r, err := ipc.NewFileReader(io.NewSectionReader(at, 0, size))
 	if err != nil {
 		return nil, err
@@ -45,7 +48,7 @@ func openArrowStream(t *textFile) (f *arrowFile, err error) {
 		return nil, err
 	}
 	defer done()
-	r, err := ipc.NewReader(in)
+	r, err := newArrowReader(in)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +177,7 @@ func (f *arrowFile) scan(ctx context.Context, unit int, wants []want, yield func
 	next := func() (ok bool, err error) {
 		defer guard(&err)
 		if r == nil {
-			if r, err = ipc.NewReader(in); err != nil {
+			if r, err = newArrowReader(in); err != nil {
 				return false, err
 			}
 		}
@@ -569,6 +572,9 @@ func (e *arrowEncoder) cell(dst []byte, a arrow.Array, r int, src, to *typ) ([]b
 	case src.kind == kMap:
 		m := a.(*array.Map)
 		from, end := m.ValueOffsets(r)
+		if from < 0 || end < from || end > int64(m.ListValues().Len()) {
+			return dst, errors.New("a map points beyond its entries")
+		}
 		dst = append(dst, 1)
 		var entries [][]byte
 		for x := from; x < end; x++ {
@@ -585,6 +591,9 @@ func (e *arrowEncoder) cell(dst []byte, a arrow.Array, r int, src, to *typ) ([]b
 	case src.kind == kList:
 		l := a.(array.ListLike)
 		from, end := l.ValueOffsets(r)
+		if from < 0 || end < from || end > int64(l.ListValues().Len()) {
+			return dst, errors.New("a list points beyond its elements")
+		}
 		dst = append(dst, 1)
 		for x := from; x < end; x++ {
 			if dst, err = e.cell(append(dst, 1), l.ListValues(), int(x), src.elem, to.elem); err != nil {

@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -82,4 +86,73 @@ func FuzzWords(f *testing.F) {
 		x.Left.Watermark, x.Right.Watermark, x.Time, x.Since, x.Until = w, w, "t", w, w
 		check(x)
 	})
+}
+
+// TestArrowThatLies: with any four bytes of an Arrow stream or file replaced by large numbers, it is compared or refused
+// by name, in bounded memory; arrow-go alone would ask for what they claim.
+func TestArrowThatLies(t *testing.T) {
+	sc := arrow.NewSchema([]arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("l", arrow.ListOf(arrow.BinaryTypes.String)), col("n", arrow.Null),
+		col("d", &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}), col("t", arrow.FixedWidthTypes.Timestamp_us)}, nil)
+	rec, _, err := array.RecordFromJSON(memory.DefaultAllocator, sc, strings.NewReader(`[{"id":1,"l":["a",null],"n":null,"d":"x","t":"2026-01-01"},{"id":null,"l":null,"n":null,"d":null,"t":null}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, write := range map[string]func(f *os.File) (recordWriter, error){
+		"stream": func(f *os.File) (recordWriter, error) { return ipc.NewWriter(f, ipc.WithSchema(sc)), nil },
+		"compressed": func(f *os.File) (recordWriter, error) {
+			return ipc.NewWriter(f, ipc.WithSchema(sc), ipc.WithZstd()), nil
+		},
+		"file": func(f *os.File) (recordWriter, error) { return ipc.NewFileWriter(f, ipc.WithSchema(sc)) },
+	} {
+		f, err := os.Create(filepath.Join(t.TempDir(), "x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := write(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.Write(rec), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		whole, err := os.ReadFile(f.Name())
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		run := func(b []byte) error {
+			side := func() Input { return Input{Path: "-", Name: "the input", Reader: bytes.NewReader(b)} }
+			_, err := Run(t.Context(), Options{Left: side(), Right: side(), NoKey: true, Memory: 16 << 20, Parallelism: 1, TempDir: t.TempDir()})
+			return err
+		}
+		if err := run(whole); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		refused := 0
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for at := 0; at+4 <= len(whole); at += 4 {
+			lie := []string{"\xff\xff\xff\x7f", "\x00\x00\x00\x10"}[at/4%2]
+			bad := append(append(append([]byte(nil), whole[:at]...), lie...), whole[at+4:]...)
+			if err := run(bad); err != nil {
+				refused++
+				if !strings.Contains(err.Error(), "the input") && !strings.Contains(err.Error(), "column") {
+					t.Errorf("%s at %d: no place: %v", name, at, err)
+				}
+			}
+		}
+		runtime.ReadMemStats(&after)
+		runs := uint64(len(whole) / 4)
+		if got := (after.TotalAlloc - before.TotalAlloc) / runs; got > 64<<20 {
+			t.Errorf("%s: %d bytes a run", name, got)
+		}
+		if refused < int(runs)/20 {
+			t.Errorf("%s: %d of %d lies were refused", name, refused, runs)
+		}
+	}
+}
+
+// recordWriter is a writer of either kind of Arrow data.
+type recordWriter = interface {
+	Write(arrow.Record) error
+	Close() error
 }
