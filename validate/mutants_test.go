@@ -19,7 +19,7 @@ import (
 var mutants = []struct{ name, file, old, new string }{
 	{"copies of a row cancel each other", "entries.go", "		if f != i { // chain: the first keeps the number of the last copy\n			m.other[i] = m.other[f]\n			m.other[f] = int32(i)\n", "		if f != i {\n			m.dup[i], m.dup[f] = true, true\n"},
 	{"one seed for all columns: values swap unseen", "vec.go", "h.lo = mix64(uint64(column)*2 + 1 + salt<<32)", "h.lo = mix64(salt)"},
-	{"hashes of 16 bits", "vec.go", "	return lo, hi\n}\n\n// raw", "	return lo >> 48, lo >> 48\n}\n\n// raw"},
+	{"hashes of 16 bits", "vec.go", "	return lo, hi\n}\n\n// scramble", "	return lo >> 48, lo >> 48\n}\n\n// scramble"},
 	{"text is trimmed before it is hashed", "vec.go", "	n := len(b)\n	var x, y", "	b = []byte(trimmed(b))\n	n := len(b)\n	var x, y"},
 	{"long text is cut", "vec.go", "u := xxh3.Hash128Seed(b, h.lo)", "u := xxh3.Hash128Seed(b[:min(len(b), 256)], h.lo)"},
 	{"NULL is hashed as zero", "vec.go", "func (v *vec) isNull(r int) bool { return v.valid != nil && !v.valid[r] }", "func (v *vec) isNull(r int) bool { return false && v.valid != nil && !v.valid[r] }"},

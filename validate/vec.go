@@ -201,13 +201,20 @@ const (
 // sketch adds a value by its hash to a row's sketch; mask has the column's bits.
 func sketch(sk, lo, mask uint64) uint64 { return sk ^ (bits.RotateLeft64(sk, 32)+lo)&mask }
 
-// word hashes a word: the 128 bits of the product of a bijection of x with the column's odd seed. Sums of such
-// products are a multilinear hash, whose differences vanish for one in 2^127 choices of seeds.
+// word hashes a word: the 128 bits of the product of a bijection of x with the column's odd seed. Another value alone in
+// its row gives another sum, always; with two or more columns, as the bijection leaves no pattern in them, the sums of the
+// products agree once in 2^120 pairs of rows at most.
 func (h *hasher) word(x uint64) (lo, hi uint64) {
-	x = (x ^ h.lo) * 0x9e3779b97f4a7c15
-	x ^= x >> 32
-	hi, lo = bits.Mul64(x, h.hi)
+	hi, lo = bits.Mul64(scramble(x^h.lo), h.hi)
 	return lo, hi
+}
+
+// scramble is a bijection.
+func scramble(x uint64) uint64 {
+	x *= 0x9e3779b97f4a7c15
+	x ^= x >> 32
+	x *= 0xd6e8feb86659fd93
+	return x ^ x>>29
 }
 
 // raw hashes bytes: the first and the last word of few, with their number in both.
@@ -226,10 +233,9 @@ func (h *hasher) raw(b []byte) (lo, hi uint64) {
 		x = uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16
 	}
 	x ^= uint64(n) * 0xa0761d6478bd642f
-	y = (y ^ h.hi + uint64(n)*0xc2b2ae3d27d4eb4f) * 0xd6e8feb86659fd93
-	y ^= y >> 32
+	y ^= uint64(n) * 0xc2b2ae3d27d4eb4f
 	lo, hi = h.word(x)
-	g, l := bits.Mul64(y, h.lo|1)
+	g, l := bits.Mul64(scramble(y^h.hi), h.lo|1)
 	return lo + l, hi + g
 }
 
