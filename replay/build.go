@@ -276,7 +276,10 @@ func (g *graph) stage(op func() (operator, error)) ([]*task, error) {
 		if err != nil {
 			return nil, err
 		}
-		t := &task{op: o, in: make(chan message, 4), stats: g.stats, captured: g.capture}
+		t := &task{op: o, in: make(chan message, 4), stats: g.stats, stores: o.stores(), disk: g.job.Disk, captured: g.capture}
+		for _, s := range t.stores {
+			s.SpillTo(t.disk)
+		}
 		tasks = append(tasks, t)
 		g.tasks = append(g.tasks, t)
 	}

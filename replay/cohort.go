@@ -77,11 +77,25 @@ func (h *waiting) process(_ context.Context, m *message) error {
 	return nil
 }
 
-func (h *waiting) advance(_ int, w int64)    { h.w = max(h.w, w) }
-func (h *waiting) pending() int              { return 0 }
-func (h *waiting) held() (rows, bytes int64) { return int64(h.store.Rows()), h.store.Bytes() }
+func (h *waiting) advance(_ int, w int64) { h.w = max(h.w, w) }
+func (h *waiting) pending() int           { return 0 }
 func (h *waiting) worth(all bool, to int64) bool {
 	return to > h.swept && (all || h.swept == NoTime || to == EndOfTime || to-h.swept >= h.step)
+}
+
+// steps sweeps up to closed, piece by piece, and sends what is due whenever that is much.
+func (h *waiting) steps(closed int64, sweep func(at int64), send func() error) error {
+	h.due = h.due[:0]
+	for h.swept < closed {
+		h.swept = h.store.Step(h.swept, closed)
+		if sweep(h.swept); len(h.due) >= manyRows || h.swept == closed {
+			if err := send(); err != nil {
+				return err
+			}
+			h.due = h.due[:0]
+		}
+	}
+	return nil
 }
 
 func (h *waiting) stores() []*state.Store { return []*state.Store{h.store} }

@@ -39,6 +39,7 @@ func newDedupe(st *stream, aside *sides) *dedupe {
 	width := max(st.in.Within/2, 1_000_000)
 	store := state.NewStore(width, arrowTypes(fields), len(st.in.ID))
 	store.Describe(columnNames(savedColumns(fields)), st.in.ID)
+	store.IndexKept() // copies of one event wait and go without being looked at by the others
 	return &dedupe{
 		store:  store,
 		fields: fields, within: st.in.Within, w: NoTime, swept: NoTime, step: width / 16,
@@ -66,10 +67,17 @@ func (d *dedupe) advance(_ int, w int64) { d.w = max(d.w, w) }
 
 func (d *dedupe) settle(ctx context.Context, all bool, out emit) error {
 	if d.w > d.swept && (all || d.swept == NoTime || d.w == EndOfTime || d.w-d.swept >= d.step) {
-		if err := d.judge(ctx); err != nil {
-			return err
+		for d.swept < d.w {
+			d.swept = d.store.Step(d.swept, d.w)
+			if err := d.judge(ctx); err != nil {
+				return err
+			}
+			if len(d.out) >= manyRows {
+				if err := d.flush(ctx, out); err != nil {
+					return err
+				}
+			}
 		}
-		d.swept = d.w
 	}
 	if gone := shift(d.swept, -d.within); d.store.Expires(gone) {
 		if err := d.flush(ctx, out); err != nil {
@@ -82,7 +90,7 @@ func (d *dedupe) settle(ctx context.Context, all bool, out emit) error {
 
 func (d *dedupe) judge(ctx context.Context) error {
 	d.due = d.due[:0]
-	d.store.Sweep(d.w, func(e state.Entry) { d.due = append(d.due, e) })
+	d.store.Sweep(d.swept, func(e state.Entry) { d.due = append(d.due, e) })
 	slices.SortFunc(d.due, d.order)
 	var conflicts []state.Ref
 	var reasons []string
@@ -90,7 +98,7 @@ func (d *dedupe) judge(ctx context.Context) error {
 		var kept state.Ref
 		duplicate := false
 		d.store.ProbeOne(e.Hash(), e.Time()-d.within, e.Time(), func(k state.Entry) bool {
-			if k.Kept() && d.store.SameKeys(k.Ref(), e.Ref()) {
+			if d.store.SameKeys(k.Ref(), e.Ref()) {
 				kept, duplicate = k.Ref(), true
 			}
 			return !duplicate
@@ -98,6 +106,7 @@ func (d *dedupe) judge(ctx context.Context) error {
 		switch {
 		case !duplicate:
 			e.Keep()
+			d.store.Index(e)
 			d.keep(e.Ref(), e.Time())
 		case d.store.Identical(kept, e.Ref()):
 			d.from.stream.count.duplicates.Add(1)
@@ -191,5 +200,3 @@ func (d *dedupe) restore(clocks []int64) {
 	d.w, d.swept = clocks[0], clocks[1]
 	d.ids = d.store.Positioned()
 }
-
-func (d *dedupe) held() (rows, bytes int64) { return int64(d.store.Rows()), d.store.Bytes() }

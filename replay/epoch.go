@@ -92,7 +92,7 @@ func (h *hold) wanted() (int64, <-chan struct{}) {
 // capture is called by a task at a barrier.
 func (g *graph) capture(ctx context.Context, t *task, epoch int64) error {
 	c := capture{task: t, clocks: t.op.clocks()}
-	for i, s := range t.op.stores() {
+	for i, s := range t.stores {
 		c.stores = append(c.stores, s.Snapshot(fmt.Sprintf("%012d/%s", epoch, g.storeName(t, i))))
 	}
 	select {
@@ -399,90 +399,84 @@ func (g *graph) resume(ctx context.Context, cp *Checkpoint) error {
 			return fmt.Errorf("stream %s: %w", name, err)
 		}
 	}
-	segments, marks, err := g.load(ctx, cp)
-	if err != nil {
+	if err := g.load(ctx, cp); err != nil {
 		return err
 	}
-	work, _ := errgroup.WithContext(ctx)
-	for _, st := range g.stages {
-		at := slices.IndexFunc(cp.Operators, func(o SavedOperator) bool { return o.Name == st.name })
-		op := &cp.Operators[at]
-		for shard, t := range st.tasks {
-			work.Go(func() error {
-				mine := func(h uint64) bool { return shardOf(h, g.shards) == shard }
-				for i, store := range t.op.stores() {
-					names, err := matchColumns(op.Columns[i], st.held[i])
-					if err != nil {
-						return err
-					}
-					for s := range op.Stores[i] {
-						saved := &op.Stores[i][s]
-						var segs []*state.Segment
-						for _, f := range saved.Segments {
-							segs = append(segs, segments[f.Name])
-						}
-						var flags []byte
-						if saved.Marks != nil {
-							flags = marks[saved.Marks.Name]
-						}
-						if err := store.Restore(saved, segs, flags, names, mine); err != nil {
-							return fmt.Errorf("checkpoint %s: %w", g.job.Checkpoints.vault, err)
-						}
-					}
-				}
-				t.op.restore(op.Clocks)
-				t.account()
-				return nil
-			})
+	for i, st := range g.stages {
+		for _, t := range st.tasks {
+			t.op.restore(g.saved(cp, i).Clocks)
+			t.account()
+		}
+	}
+	return nil
+}
+
+// saved is what a checkpoint that fits has of a stage.
+func (g *graph) saved(cp *Checkpoint, stage int) *SavedOperator {
+	return &cp.Operators[slices.IndexFunc(cp.Operators, func(o SavedOperator) bool { return o.Name == g.stages[stage].name })]
+}
+
+// load reads and verifies the files of a checkpoint, each once, and gives every task its rows. Few files are in memory
+// at a time: what a checkpoint holds may be more than that.
+func (g *graph) load(ctx context.Context, cp *Checkpoint) error {
+	work, ctx := errgroup.WithContext(ctx)
+	work.SetLimit(2 * runtime.GOMAXPROCS(0))
+	for n := range g.stages {
+		op := g.saved(cp, n)
+		busy := make([]sync.Mutex, len(g.stages[n].tasks))
+		for i, shards := range op.Stores {
+			for s := range shards {
+				work.Go(func() error { return g.loadStore(ctx, cp, &g.stages[n], i, op, &shards[s], busy) })
+			}
 		}
 	}
 	return work.Wait()
 }
 
-// load reads and verifies the files of a checkpoint.
-func (g *graph) load(ctx context.Context, cp *Checkpoint) (map[string]*state.Segment, map[string][]byte, error) {
+// loadStore gives the rows of one saved store to the tasks of a stage; busy is held while one takes some.
+func (g *graph) loadStore(ctx context.Context, cp *Checkpoint, st *stage, i int, op *SavedOperator, saved *state.SavedStore, busy []sync.Mutex) error {
 	v := g.job.Checkpoints.vault
-	segments, marks := map[string]*state.Segment{}, map[string][]byte{}
-	var mu sync.Mutex
-	work, ctx := errgroup.WithContext(ctx)
-	work.SetLimit(4 * runtime.GOMAXPROCS(0))
-	for _, op := range cp.Operators {
-		for _, shards := range op.Stores {
-			for _, s := range shards {
-				for _, f := range s.Segments {
-					work.Go(func() error {
-						data, err := readSaved(ctx, v, f)
-						if err != nil {
-							return err
-						}
-						seg, err := state.OpenSegment(f, data)
-						if err != nil {
-							return damaged(v, cp.Epoch, err)
-						}
-						mu.Lock()
-						defer mu.Unlock()
-						segments[f.Name] = seg
-						return nil
-					})
+	names, err := matchColumns(op.Columns[i], st.held[i])
+	if err != nil {
+		return err
+	}
+	var marks []byte
+	if saved.Marks != nil {
+		if marks, err = readSaved(ctx, v, *saved.Marks); err != nil {
+			return err
+		}
+		if err := saved.Marks.Verify(marks); err != nil {
+			return damaged(v, cp.Epoch, err)
+		}
+	}
+	rows, err := state.Restore(saved, marks)
+	if err != nil {
+		return damaged(v, cp.Epoch, err)
+	}
+	for n, f := range rows.Segments() {
+		data, err := readSaved(ctx, v, f)
+		if err != nil {
+			return err
+		}
+		seg, err := state.OpenSegment(f, data)
+		if err != nil {
+			return damaged(v, cp.Epoch, err)
+		}
+		for shard, t := range st.tasks {
+			take := func() error {
+				busy[shard].Lock()
+				defer busy[shard].Unlock()
+				if err := t.stores[i].Restore(rows, n, seg, names, func(h uint64) bool { return shardOf(h, g.shards) == shard }); err != nil {
+					return fmt.Errorf("checkpoint %s: %w", v, err)
 				}
-				if s.Marks != nil {
-					work.Go(func() error {
-						data, err := readSaved(ctx, v, *s.Marks)
-						if err == nil {
-							if bad := s.Marks.Verify(data); bad != nil {
-								err = damaged(v, cp.Epoch, bad)
-							}
-						}
-						mu.Lock()
-						defer mu.Unlock()
-						marks[s.Marks.Name] = data
-						return err
-					})
-				}
+				return t.balance(ctx)
+			}
+			if err := take(); err != nil {
+				return err
 			}
 		}
 	}
-	return segments, marks, work.Wait()
+	return nil
 }
 
 func readSaved(ctx context.Context, v Vault, f state.Saved) ([]byte, error) {

@@ -46,45 +46,38 @@ func outputKeys(n *sql.Group) []int {
 }
 
 func (g *group) settle(ctx context.Context, all bool, out emit) error {
-	g.due = g.due[:0]
-	before := g.swept
+	send := func() error { return g.finish(ctx, out) }
 	switch w := g.node.Window; {
 	case w == nil:
 		closed := shift(g.w, g.node.Lo)
 		if !g.worth(all, closed) {
 			return nil
 		}
-		g.store.Sweep(closed, func(e state.Entry) {
-			g.due = append(g.due, member{ref: e.Ref(), hash: e.Hash(), t: e.Time()})
-		})
-		g.swept = closed
+		err := g.steps(closed, func(at int64) {
+			g.store.Sweep(at, func(e state.Entry) {
+				g.due = append(g.due, member{ref: e.Ref(), hash: e.Hash(), t: e.Time()})
+			})
+		}, send)
+		g.store.Expire(g.swept)
+		return err
 	case w.Gap > 0:
 		closed := shift(g.w, -w.Gap)
 		if !g.worth(all, closed) {
 			return nil
 		}
-		g.sessions(closed)
-		g.swept = closed
+		err := g.steps(closed, g.sessions, send)
+		g.store.ExpireKept(g.swept)
+		return err
 	default:
-		if err := g.windows(ctx, out); err != nil {
+		before := g.swept
+		g.due = g.due[:0]
+		if err := g.windows(ctx, out); err != nil || g.swept == before {
 			return err
 		}
-	}
-	if g.swept == before {
-		return nil
-	}
-	if err := g.finish(ctx, out); err != nil {
+		err := send()
+		g.store.Expire(g.live())
 		return err
 	}
-	switch w := g.node.Window; {
-	case w == nil:
-		g.store.Expire(g.swept)
-	case w.Gap > 0:
-		g.store.ExpireKept(g.swept)
-	default:
-		g.store.Expire(g.live())
-	}
-	return nil
 }
 
 // lastOf is the event time of a window's row: its last millisecond.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lockstep-data/lockstep/replay/expr"
 	"github.com/lockstep-data/lockstep/replay/sql"
+	"github.com/lockstep-data/lockstep/replay/state"
 	"github.com/lockstep-data/lockstep/schema"
 )
 
@@ -58,6 +59,8 @@ type Job struct {
 	CheckpointRows  int64
 	// Settings are noted in checkpoints as they are, for whoever goes on from one to say what has changed.
 	Settings map[string]string
+	// Disk takes the state that memory has no room for; nil: all stays in memory.
+	Disk *state.Disk
 	// StopAndSave, when closed, ends a run with Checkpoints at a checkpoint, with ErrPaused.
 	StopAndSave <-chan struct{}
 	// Clock measures the run; it decides nothing.
@@ -138,6 +141,8 @@ type Summary struct {
 	RowsPerSecond  float64 `json:"rows_per_second"`
 	PeakStateBytes int64   `json:"peak_state_bytes"`
 	StateRows      int64   `json:"state_rows_at_end"`
+	// Spilled is the state that memory had no room for; nil when there was none.
+	Spilled *Spilled `json:"spilled,omitempty"`
 	// Checkpoints is the number of checkpoints this process made, MaxPause the longest that a shard stood still
 	// for one.
 	Checkpoints int64   `json:"checkpoints,omitempty"`
@@ -146,6 +151,13 @@ type Summary struct {
 	RestoredRows int64      `json:"restored_rows,omitempty"`
 	Recovery     float64    `json:"recovery_seconds,omitempty"`
 	Decisions    []Decision `json:"decisions"`
+}
+
+// Spilled is state that lay on disk: how much was written in all, and how much was there at most.
+type Spilled struct {
+	Place     string `json:"place"`
+	Bytes     int64  `json:"bytes"`
+	PeakBytes int64  `json:"peak_bytes"`
 }
 
 // StreamSummary counts the rows of one stream. Every row read is late, rejected, a duplicate, a conflict, or was

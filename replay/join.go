@@ -254,12 +254,19 @@ func (j *join) advance(port int, w int64) { j.w[port] = max(j.w[port], w) }
 func (j *join) settle(ctx context.Context, all bool, out emit) error {
 	for side, store := range j.sides {
 		closed, swept := j.closed(side), j.swept[side]
-		if closed > swept && (all || swept == NoTime || closed == EndOfTime || closed-swept >= j.step) {
-			if j.keeps[side] {
-				store.Sweep(closed, func(e state.Entry) { j.alone(side, e.Ref(), e.Time()) })
-			}
-			j.swept[side] = closed
+		if closed <= swept || !all && swept != NoTime && closed != EndOfTime && closed-swept < j.step {
+			continue
 		}
+		for at := swept; j.keeps[side] && at < closed; {
+			at = store.Step(at, closed)
+			store.Sweep(at, func(e state.Entry) { j.alone(side, e.Ref(), e.Time()) })
+			if len(j.times) >= manyRows {
+				if err := j.flush(ctx, out); err != nil {
+					return err
+				}
+			}
+		}
+		j.swept[side] = closed
 	}
 	if j.sides[0].Expires(j.swept[0]) || j.sides[1].Expires(j.swept[1]) {
 		if err := j.flush(ctx, out); err != nil {
@@ -342,10 +349,6 @@ func plainKeys(keys []*expr.Node) []int {
 		}
 	}
 	return out
-}
-
-func (j *join) held() (rows, bytes int64) {
-	return int64(j.sides[0].Rows() + j.sides[1].Rows()), j.sides[0].Bytes() + j.sides[1].Bytes()
 }
 
 // undecided writes held rows to their stream's undecided output.

@@ -29,13 +29,14 @@ func (r *rank) settle(ctx context.Context, all bool, out emit) error {
 	if !r.worth(all, closed) {
 		return nil
 	}
-	r.due = r.due[:0]
-	r.store.Sweep(closed, func(e state.Entry) {
-		r.due = append(r.due, member{ref: e.Ref(), hash: e.Hash(), t: e.Time()})
-	})
-	r.swept = closed
-	err := r.cohorts.each(r.store, r.due, batchRows, func(members []member, ends []int32) error {
-		return r.send(ctx, members, ends, out)
+	err := r.steps(closed, func(at int64) {
+		r.store.Sweep(at, func(e state.Entry) {
+			r.due = append(r.due, member{ref: e.Ref(), hash: e.Hash(), t: e.Time()})
+		})
+	}, func() error {
+		return r.cohorts.each(r.store, r.due, batchRows, func(members []member, ends []int32) error {
+			return r.send(ctx, members, ends, out)
+		})
 	})
 	r.store.Expire(r.swept)
 	return err

@@ -141,6 +141,9 @@ func (g *graph) summary(took time.Duration) *Summary {
 		})
 		s.Decisions = append(s.Decisions, g.readers[name].clock.decisions()...)
 	}
+	if d := g.job.Disk; d != nil && d.Written() > 0 {
+		s.Spilled = &Spilled{Place: d.Dir(), Bytes: d.Written(), PeakBytes: d.Peak()}
+	}
 	for i, o := range g.job.Outputs {
 		s.Outputs = append(s.Outputs, OutputSummary{Name: o.Name, Rows: g.counts[i].Load()})
 	}

@@ -16,6 +16,9 @@ import (
 // that a batch stays in a core's cache.
 const batchRows = 8192
 
+// manyRows is how many decided rows may wait to leave: a jump of a watermark may decide all that are held.
+const manyRows = 8 * batchRows
+
 // emit passes rows on; the receiver keeps them.
 type emit func(context.Context, *batch) error
 
@@ -50,8 +53,6 @@ type operator interface {
 	watermark() int64
 	// end sets aside what is undecided, when no more input comes.
 	end(ctx context.Context) error
-	// held is the state kept.
-	held() (rows, bytes int64)
 	// stores and clocks are all that an operator without pending rows keeps; restore, called before anything
 	// else on an operator whose stores were filled, takes up clocks, each the least of all shards.
 	stores() []*state.Store
@@ -69,7 +70,6 @@ func (p *pass) pending() int                                     { return 0 }
 func (p *pass) flush(context.Context, emit) error                { return nil }
 func (p *pass) watermark() int64                                 { return p.w }
 func (p *pass) end(context.Context) error                        { return nil }
-func (p *pass) held() (rows, bytes int64)                        { return 0, 0 }
 func (p *pass) stores() []*state.Store                           { return nil }
 func (p *pass) clocks() []int64                                  { return []int64{p.w} }
 func (p *pass) restore(clocks []int64)                           { p.w = clocks[0] }
@@ -85,8 +85,9 @@ type task struct {
 	cut     int       // how many have sent the barrier that is under way
 	out     []outlet
 	stats   *stats
-	bytes   int64
-	rows    int64
+	stores  []*state.Store // the operator's
+	told    holding        // what stats were told of
+	disk    *state.Disk    // nil: all state stays in memory
 	// captured takes what the task holds at a barrier.
 	captured func(context.Context, *task, int64) error
 }
@@ -156,7 +157,9 @@ func (t *task) run(ctx context.Context) error {
 				}
 			}
 		}
-		t.account()
+		if err := t.balance(ctx); err != nil {
+			return err
+		}
 	}
 	if err := t.op.settle(ctx, true, t.emit); err != nil {
 		return err
@@ -194,10 +197,35 @@ func (t *task) capture(ctx context.Context, epoch int64, sent *int64) error {
 	return t.each(func(o outlet) error { return o.barrier(ctx, epoch) })
 }
 
+// balance lets the state go to disk that memory has no room for. What waits to leave leaves before.
+func (t *task) balance(ctx context.Context) error {
+	if t.disk != nil && len(t.stores) > 0 {
+		if t.disk.Full() && t.op.pending() > 0 {
+			if err := t.op.flush(ctx, t.emit); err != nil {
+				return err
+			}
+		}
+		for _, s := range t.stores {
+			if err := s.Balance(); err != nil {
+				return err
+			}
+		}
+	}
+	t.account()
+	return nil
+}
+
+// holding is what a task keeps.
+type holding struct{ rows, memory, disk int64 }
+
 func (t *task) account() {
-	rows, bytes := t.op.held()
-	t.stats.held(rows-t.rows, bytes-t.bytes)
-	t.rows, t.bytes = rows, bytes
+	var now holding
+	for _, s := range t.stores {
+		disk, _ := s.Spilled()
+		now.rows, now.memory, now.disk = now.rows+int64(s.Rows()), now.memory+s.Bytes(), now.disk+disk
+	}
+	t.stats.held(now.rows-t.told.rows, now.memory+now.disk-t.told.memory-t.told.disk)
+	t.told = now
 }
 
 func (t *task) emit(ctx context.Context, b *batch) error {

@@ -46,11 +46,11 @@ func WriteMarkdown(w io.Writer, res *Result) error {
 		b.WriteString("\n| example | key | column | left | right | cause |\n|---|---|---|---|---|---|\n")
 		for _, e := range res.Examples {
 			if len(e.Cells) == 0 {
-				fmt.Fprintf(&b, "| %s | %s | | | | |\n", e.Class, cellMarkdown(clipText(string(e.Key), 200)))
+				fmt.Fprintf(&b, "| %s | %s | | | | %s |\n", e.Class, cellMarkdown(clipText(string(e.Key), 200)), e.Cause)
 			}
 			for _, c := range e.Cells {
 				fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", e.Class, cellMarkdown(clipText(string(e.Key), 200)), cellMarkdown(c.Column),
-					cellMarkdown(clipText(c.left, 100)), cellMarkdown(clipText(c.right, 100)), c.Cause)
+					cellMarkdown(clipText(quoteEmpty(visible(c.left)), 100)), cellMarkdown(clipText(quoteEmpty(visible(c.right)), 100)), c.Cause)
 			}
 		}
 	}
@@ -180,7 +180,7 @@ func WriteJUnit(w io.Writer, res *Result) error {
 			for _, e := range res.Examples {
 				for _, x := range e.Cells {
 					if x.Column == c.Name && x.Class == "different" {
-						text += fmt.Sprintf("%s: %s -> %s\n", clipText(string(e.Key), 200), clipText(x.left, 200), clipText(x.right, 200))
+						text += fmt.Sprintf("%s: %s -> %s\n", clipText(string(e.Key), 200), clipText(visible(x.left), 200), clipText(visible(x.right), 200))
 					}
 				}
 			}

@@ -119,7 +119,7 @@ func pageExampleOf(e *Example) pageExample {
 		if c.Class == "within" {
 			cell.Cause = "within tolerance"
 		}
-		l, r := c.left, c.right
+		l, r := visible(c.left), visible(c.right)
 		if string(c.Left) == "null" || string(c.Right) == "null" {
 			cell.Left, cell.Right = [3]string{1: clipText(l, pageText)}, [3]string{1: clipText(r, pageText)}
 		} else {

@@ -155,6 +155,10 @@ func groupType(n *pnode) typ {
 			n.items = r
 			return typ{kind: kMap, key: &r.kids[0].typ, elem: &r.kids[1].typ}
 		}
+		if isMap(n.elem) && len(r.kids) == 1 { // a map without values is the list of its keys
+			n.items = r
+			return typ{kind: kList, elem: &r.kids[0].typ}
+		}
 		if isList(n.elem) {
 			n.items = r
 			if item := listItem(n); item != r {
@@ -375,6 +379,9 @@ func placedOnce(place string, err error) error {
 	}
 	if p, ok := err.(*passed); ok {
 		return p.error
+	}
+	if Hint(err) == "" && !errors.Is(err, context.Canceled) {
+		err = withHint(err, "the file is damaged, or in an encoding that is not read: write it again, with zstd or snappy, or leave the column out with --exclude")
 	}
 	return placed(place, err)
 }

@@ -270,15 +270,11 @@ func (f *flatPages) values(rows int, levels, page []byte, enc format.Encoding) (
 		if err != nil {
 			return nil, err
 		}
-		most := int32(0)
+		most := uint32(0)
 		for _, x := range v.idx {
-			most = max(most, x)
-			if x < 0 {
-				most = -1
-				break
-			}
+			most = max(most, uint32(x))
 		}
-		if present > 0 && uint32(most) >= uint32(f.dict.n) {
+		if present > 0 && most >= uint32(f.dict.n) {
 			return nil, fmt.Errorf("a page refers to an entry beyond the %d of its dictionary", f.dict.n)
 		}
 		return v, nil

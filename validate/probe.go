@@ -95,47 +95,52 @@ func (e *entries) entry(part *entryPart, slot uint32) []uint64 {
 	return part.chunks[at>>e.chunk][i : i+w : i+w]
 }
 
-// find returns the slot of a key, or one that is 0.
-func (b *prober) find(part *entryPart, x []uint64) uint32 {
+// find returns the entry of a key, or nil.
+func (b *prober) find(part *entryPart, x []uint64) []uint64 {
 	mask := uint64(len(part.slots) - 1)
 	tag := tagOf(x[0])
-	for s := x[0] & mask; ; s = (s + 1) & mask {
-		slot := part.slots[s]
-		if slot == 0 {
-			return 0
-		}
-		if slot&tagMask == tag {
-			if o := b.e.entry(part, slot); o[0] == x[0] && (b.e.layout.keyWords == 1 || o[1] == x[1]) {
-				return slot
+	for s := x[0] & mask; part.slots[s] != 0; s = (s + 1) & mask {
+		if part.slots[s]&tagMask == tag {
+			if o := b.e.entry(part, part.slots[s]); b.sameKey(o, x) {
+				return o
 			}
 		}
 	}
+	return nil
 }
 
-// warmRows is how many rows' memory is asked for ahead of their use.
+func (b *prober) sameKey(o, x []uint64) bool {
+	return o[0] == x[0] && (b.e.layout.keyWords == 1 || o[1] == x[1])
+}
+
+// warmRows is how many rows are looked up ahead of their use.
 const warmRows = 32
 
-// warm loads what the next rows will need: loads that do not wait for each other, where the search itself waits
-// for memory at every step. That is worth most of the time.
-func (b *prober) warm(part *entryPart, rows []uint64) (sum uint64) {
+// warm finds for each of the next rows the first slot that may be its own, 0 if there is none. Its loads do not wait
+// for each other, where the search for one row waits for memory at every step: that is worth most of the time.
+func (b *prober) warm(part *entryPart, rows []uint64) {
 	e, w := b.e, b.e.layout.words()
 	mask := uint64(len(part.slots) - 1)
 	n := min(len(rows)/w, warmRows)
+	var sum uint64
 	for i := range n {
 		sum += uint64(part.slots[rows[i*w]&mask])
 	}
 	for i := range n {
 		key := rows[i*w]
 		tag := tagOf(key)
-		for s := key & mask; part.slots[s] != 0; s = (s + 1) & mask {
-			if slot := part.slots[s]; slot&tagMask == tag {
-				at := slot&^tagMask - 1
-				sum += part.chunks[at>>e.chunk][int(at)&(1<<e.chunk-1)*w]
-				break
-			}
+		s := key & mask
+		for part.slots[s] != 0 && part.slots[s]&tagMask != tag {
+			s = (s + 1) & mask
+		}
+		slot := part.slots[s]
+		b.slots[i] = slot
+		if slot != 0 {
+			at := slot&^tagMask - 1
+			sum += part.chunks[at>>e.chunk][int(at)&(1<<e.chunk-1)*w]
 		}
 	}
-	return sum
+	b.warmed += sum
 }
 
 // unmatched marks the indexed rows that met no row of the other side.
@@ -156,7 +161,7 @@ func (e *entries) unmatched(m *marks) {
 }
 
 // probeBatch is how many rows are matched at a time: enough that a range meets many of them at once.
-const probeBatch = 1 << 17
+const probeBatch = 1 << 16
 
 // prober matches rows of the second side with the indexed one; one per goroutine.
 type prober struct {
@@ -168,6 +173,7 @@ type prober struct {
 	sorted []uint64
 	count  []int32
 	out    match
+	slots  [warmRows]uint32
 	warmed uint64 // keeps the compiler from leaving loads out
 	// differs is called for the place of each row that is not equal; by default it is marked.
 	differs func(place uint64)
@@ -234,15 +240,16 @@ func (b *prober) probe(part *entryPart, rows []uint64) {
 	e, w, k := b.e, b.e.layout.words(), b.e.layout.keyWords
 	part.mu.Lock()
 	defer part.mu.Unlock()
-	var warm uint64
 	for at := 0; len(rows) > 0; at, rows = at+1, rows[w:] {
 		if at&(warmRows-1) == 0 {
-			warm += b.warm(part, rows)
+			b.warm(part, rows)
 		}
 		x := rows[:w:w]
 		var o []uint64
-		if slot := b.find(part, x); slot != 0 {
-			o = e.entry(part, slot)
+		if slot := b.slots[at&(warmRows-1)]; slot != 0 {
+			if o = e.entry(part, slot); !b.sameKey(o, x) {
+				o = b.find(part, x)
+			}
 		}
 		place := x[w-1] & placeMask
 		switch {
@@ -281,5 +288,4 @@ func (b *prober) probe(part *entryPart, rows []uint64) {
 			b.differs(place)
 		}
 	}
-	b.warmed += warm
 }

@@ -76,6 +76,7 @@ var families = []family{
 			per := []int64{1, 1000, 1000000, 1000000000}[tb.Type().(*arrow.TimestampType).Unit]
 			tb.Append(arrow.Timestamp([]int64{0, -1, 1000, 1e9}[i] * per / 1000))
 		}},
+	{"null", 0, []arrow.DataType{arrow.Null, arrow.BinaryTypes.String}, nil},
 	{"bool", 2, []arrow.DataType{arrow.FixedWidthTypes.Boolean}, func(b array.Builder, i int) { b.(*array.BooleanBuilder).Append(i == 1) }},
 	{"date", 3, []arrow.DataType{arrow.FixedWidthTypes.Date32, arrow.FixedWidthTypes.Date64},
 		func(b array.Builder, i int) {

@@ -345,9 +345,9 @@ func (r *run) firstPass(ctx context.Context) error {
 		first = 1
 	}
 	workers := int64(r.opts.Parallelism)
-	// Ranges small enough that one with its table fits the cache and, where ranges are joined at the end, a range
-	// of both sides fits a worker's share.
-	most := min(12<<10, r.opts.Memory/16/workers/(words*8+16))
+	// Ranges few enough that writing to all of them at once stays in the cache, and so small that, where ranges are
+	// joined at the end, one of both sides fits a worker's share.
+	most := min(24<<10, r.opts.Memory/16/workers/(words*8+16))
 	ranges := 16
 	for int64(ranges)*most < max(rows[first], (rows[0]+rows[1])/4) && ranges < 4096 {
 		ranges *= 2

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"container/heap"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -294,7 +295,19 @@ func merge(cs []*cursor, do func(record) error) error {
 	return nil
 }
 
-// each calls do for every record in order; it may be called again. A record is borrowed for the call.
+// ahead is a run of ordered records in memory of its own.
+type ahead struct {
+	records []record
+	bytes   []byte
+}
+
+const (
+	aheadRecords = 1024
+	aheadBytes   = 256 << 10
+)
+
+// each calls do for every record in order; it may be called again. A record is borrowed for the call. While do works,
+// a goroutine puts the next ones in order.
 func (s *sorter) each(do func(record) error) error {
 	var cs []*cursor
 	for i := range s.inMem {
@@ -303,5 +316,50 @@ func (s *sorter) each(do func(record) error) error {
 	for _, r := range s.runs {
 		cs = append(cs, s.disk(r))
 	}
-	return merge(cs, do)
+	full, empty, stop := make(chan *ahead, 2), make(chan *ahead, 3), make(chan struct{})
+	for range cap(empty) {
+		empty <- new(ahead)
+	}
+	var failed error // read behind the end of full
+	go func() {
+		defer close(full)
+		a := <-empty
+		failed = merge(cs, func(r record) error {
+			if len(a.records) == aheadRecords || len(a.bytes) > aheadBytes {
+				full <- a
+				select {
+				case a = <-empty:
+					a.records, a.bytes = a.records[:0], a.bytes[:0]
+					if cap(a.bytes) > 4*aheadBytes { // a very long row
+						a.bytes = nil
+					}
+				case <-stop:
+					return errStopped
+				}
+			}
+			k, n := len(r.key), len(r.rest)
+			a.bytes = append(append(a.bytes, r.key...), r.rest...)
+			b := a.bytes[len(a.bytes)-k-n:]
+			a.records = append(a.records, record{b[:k:k], b[k:], r.wide})
+			return nil
+		})
+		full <- a
+	}()
+	var err error
+	for a := range full {
+		for i := 0; i < len(a.records) && err == nil; i++ {
+			if err = do(a.records[i]); err != nil {
+				close(stop)
+			}
+		}
+		if err == nil {
+			empty <- a
+		}
+	}
+	if err == nil {
+		err = failed
+	}
+	return err
 }
+
+var errStopped = errors.New("nobody wants more")

@@ -29,7 +29,8 @@ const (
 	layoutStruct
 )
 
-// Column is a view of an Arrow array with its buffers at hand. It borrows the array's memory.
+// Column is a view of an Arrow array with its buffers at hand. It borrows the array's memory; that of a column on disk
+// stays mapped while the Column is reachable, which its slices alone do not see to.
 type Column struct {
 	layout  layout
 	float   uint8 // 4 or 8 when the values are floating point, whose equality is not that of their bits
@@ -45,6 +46,7 @@ type Column struct {
 	data    []byte
 	kids    []Column // a list's one child, unsliced; a struct's fields; a dictionary
 	dt      arrow.DataType
+	file    *mapping // where the memory is; nil: Go's
 }
 
 // View makes a Column of an array of any type that schema.Type has; text may come as a dictionary of int32.

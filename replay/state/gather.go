@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"math"
+	"runtime"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -34,6 +35,7 @@ func Gather(dt arrow.DataType, columns []*Column, refs []Ref) (arrow.Array, erro
 // of dt.
 func GatherCoded(dt arrow.DataType, columns []*Column, refs []Ref) (arrow.Array, error) {
 	d, err := gather(dt, columns, refs)
+	runtime.KeepAlive(columns) // and so the files that are mapped
 	if err != nil {
 		return nil, err
 	}

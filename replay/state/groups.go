@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"math"
+	"math/bits"
 )
 
 // HashAll sets hashes[i] to the hash of row i over all the columns, where a NULL is a value like any other.
@@ -79,27 +80,46 @@ func (s *Store) Range(from, to int64, visit func(Entry)) {
 		if b.max < from || b.min >= to {
 			continue
 		}
-		for i, t := range b.time {
-			if t >= from && t < to {
-				visit(Entry{b, int32(i)})
+		for k, c := range b.chunks {
+			if c.max < from || c.min >= to {
+				continue
+			}
+			for i, t := range c.time {
+				if t >= from && t < to {
+					visit(Entry{b, int32(k<<chunkBits | i)})
+				}
 			}
 		}
 	}
 }
 
+// Step is a time between from and to up to which it is worth to sweep at once, if much is held in between.
+func (s *Store) Step(from, to int64) int64 {
+	for _, b := range s.buckets {
+		if b.max < from {
+			continue
+		}
+		size := max(s.width/int64(len(b.chunks)), 1)
+		return min(to, b.start+((max(from, b.min)-b.start)/size+1)*size)
+	}
+	return to
+}
+
 // First is the earliest time of a held row that is not before from; false when there is none.
 func (s *Store) First(from int64) (least int64, ok bool) {
 	for _, b := range s.buckets {
-		if b.max < from || ok && b.min >= least {
-			continue
-		}
-		if b.min >= from {
-			least, ok = b.min, true
-			continue
-		}
-		for _, t := range b.time {
-			if t >= from && (!ok || t < least) {
-				least, ok = t, true
+		for _, c := range b.chunks {
+			if c.max < from || ok && c.min >= least {
+				continue
+			}
+			if c.min >= from {
+				least, ok = c.min, true
+				continue
+			}
+			for _, t := range c.time {
+				if t >= from && (!ok || t < least) {
+					least, ok = t, true
+				}
 			}
 		}
 	}
@@ -112,8 +132,12 @@ func (s *Store) ExpireKept(before int64) {
 		if b.max >= before {
 			return false
 		}
-		for i := range b.ref {
-			if !(Entry{b, int32(i)}).Kept() {
+		for _, c := range b.chunks {
+			kept := 0
+			for _, w := range c.kept {
+				kept += bits.OnesCount64(w)
+			}
+			if kept < len(c.time) {
 				return false
 			}
 		}

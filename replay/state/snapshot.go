@@ -2,11 +2,14 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -78,8 +81,11 @@ type piece struct {
 const (
 	// pieceRows bounds a record batch of a segment.
 	pieceRows = 1 << 16
-	// maxSegments is how many segments a store may be spread over before a snapshot writes all rows anew.
+	// maxSegments is how many segments a store may be spread over, beyond those that its size demands, before a
+	// snapshot writes all rows anew.
 	maxSegments = 96
+	// segmentBytes is about how large a segment is made: it is in memory while it is written and read.
+	segmentBytes = 16 << 20
 )
 
 // Snapshot is what a store held at one moment. Taking it copies flags alone; Write does the work, in any goroutine,
@@ -92,22 +98,40 @@ type Snapshot struct {
 	columns [][]*Column
 	keys    [][]*Column
 	held    []*segment
-	fresh   []freshRows
-	file    *Saved
+	fresh   []freshSegment
 	buckets []bucketFlags
 }
 
+// freshSegment is a segment that is to be written.
+type freshSegment struct {
+	file *Saved
+	rows []freshRows
+}
+
+// freshRows are rows of one chunk; where ref is nil they are those of a segment from a row on.
 type freshRows struct {
 	hash []uint64
 	time []int64
 	ref  []Ref
+	from Ref
+}
+
+func (f *freshRows) refs() []Ref {
+	if f.ref != nil {
+		return f.ref
+	}
+	out := make([]Ref, len(f.hash))
+	for i := range out {
+		out[i] = Ref{f.from.Segment, f.from.Row + uint32(i)}
+	}
+	return out
 }
 
 type bucketFlags struct {
-	start, swept  int64
-	rows          int
-	pieces        []piece
-	matched, kept []uint64
+	start, swept int64
+	rows         int
+	pieces       []piece
+	flags        []byte // of all rows whether they are marked, then whether they are kept; in words of eight bytes
 }
 
 // Describe names the store's columns in segments, and says which column each key is, -1 for one that is computed.
@@ -122,23 +146,40 @@ func (s *Store) Snapshot(name string) *Snapshot {
 			files[p.file] = true
 		}
 	}
-	snap := &Snapshot{name: name, types: s.types, names: s.names, keyed: s.keyed, file: &Saved{}}
-	batch := 0
+	perRow := (s.held+s.mapped)/int64(max(s.rows, 1)) + 16
+	anew := len(files) > maxSegments+2*int(perRow*int64(s.rows)/segmentBytes)
+	snap := &Snapshot{name: name, types: s.types, names: s.names, keyed: s.keyed}
+	size := int64(0)
 	for _, b := range s.buckets {
-		if len(files) > maxSegments {
+		if anew {
 			b.pieces, b.saved = nil, 0
 		}
-		n := len(b.hash)
-		for b.saved < n {
-			to := min(n, b.saved+pieceRows)
-			snap.fresh = append(snap.fresh, freshRows{b.hash[b.saved:to:to], b.time[b.saved:to:to], b.ref[b.saved:to:to]})
-			b.pieces = append(b.pieces, piece{snap.file, batch, to - b.saved})
-			b.saved, batch = to, batch+1
+		for b.saved < b.rows {
+			if size == 0 || size >= segmentBytes {
+				size = 0
+				snap.fresh = append(snap.fresh, freshSegment{file: &Saved{}})
+			}
+			c := b.chunks[b.saved>>chunkBits]
+			from := b.saved & (chunkRows - 1)
+			to := min(len(c.time), from+pieceRows)
+			rows := freshRows{hash: c.hash[from:to:to], time: c.time[from:to:to], from: Ref{c.seg, uint32(from)}}
+			if c.ref != nil {
+				rows.ref, c.shared = c.ref[from:to:to], true
+			}
+			last := &snap.fresh[len(snap.fresh)-1]
+			b.pieces = append(b.pieces, piece{last.file, len(last.rows), to - from})
+			last.rows = append(last.rows, rows)
+			b.saved += to - from
+			size += int64(to-from) * perRow
 		}
-		snap.buckets = append(snap.buckets, bucketFlags{
-			start: b.start, swept: b.swept, rows: n, pieces: slices.Clip(slices.Clone(b.pieces)),
-			matched: slices.Clone(b.matched), kept: slices.Clone(b.kept),
-		})
+		flags := make([]byte, 0, (b.rows+63)/64*16)
+		for _, c := range b.chunks {
+			flags = appendWords(flags, c.matched)
+		}
+		for _, c := range b.chunks {
+			flags = appendWords(flags, c.kept)
+		}
+		snap.buckets = append(snap.buckets, bucketFlags{start: b.start, swept: b.swept, rows: b.rows, pieces: slices.Clip(slices.Clone(b.pieces)), flags: flags})
 	}
 	if len(snap.fresh) > 0 {
 		for _, c := range s.columns {
@@ -152,16 +193,27 @@ func (s *Store) Snapshot(name string) *Snapshot {
 	return snap
 }
 
+func appendWords(to []byte, words []uint64) []byte {
+	for _, w := range words {
+		to = binary.LittleEndian.AppendUint64(to, w)
+	}
+	return to
+}
+
 // Write makes the files of the snapshot with put, and describes them. It fails as put does, or when a column's
 // text exceeds 2 GiB.
 func (s *Snapshot) Write(put func(name string, data []byte) error) (*SavedStore, error) {
-	if len(s.fresh) > 0 {
-		data, rows, err := s.segment()
+	for i, f := range s.fresh {
+		data, rows, err := s.segment(f.rows)
 		if err != nil {
 			return nil, err
 		}
-		*s.file = Save("segments/"+s.name+".arrow", rows, data)
-		if err := put(s.file.Name, data); err != nil {
+		name := "segments/" + s.name + ".arrow"
+		if i > 0 {
+			name = fmt.Sprintf("segments/%s-%04d.arrow", s.name, i)
+		}
+		*f.file = Save(name, rows, data)
+		if err := put(name, data); err != nil {
 			return nil, err
 		}
 	}
@@ -180,11 +232,7 @@ func (s *Snapshot) Write(put func(name string, data []byte) error) (*SavedStore,
 			sb.Pieces = append(sb.Pieces, SavedPiece{n, p.batch, p.rows})
 		}
 		out.Buckets[i] = sb
-		for _, flags := range [][]uint64{b.matched, b.kept} {
-			for _, w := range flags {
-				marks = binary.LittleEndian.AppendUint64(marks, w)
-			}
-		}
+		marks = append(marks, b.flags...)
 	}
 	if len(marks) > 0 {
 		m := Save("segments/"+s.name+".marks", 0, marks)
@@ -203,8 +251,8 @@ func (s *Snapshot) schema(positions bool) *arrow.Schema {
 		fields = append(fields, arrow.Field{Name: s.columnName(i), Type: t, Nullable: true})
 	}
 	for k := range s.keys {
-		if s.computed(k) {
-			fields = append(fields, arrow.Field{Name: fmt.Sprintf("_key%d", k), Type: s.keyType(k), Nullable: true})
+		if computed(s.keyed, k) {
+			fields = append(fields, arrow.Field{Name: fmt.Sprintf("_key%d", k), Type: keyType(s.keys[k]), Nullable: true})
 		}
 	}
 	fields = append(fields, arrow.Field{Name: "_hash", Type: arrow.PrimitiveTypes.Uint64}, arrow.Field{Name: "_time", Type: arrow.FixedWidthTypes.Timestamp_us})
@@ -221,10 +269,11 @@ func (s *Snapshot) columnName(i int) string {
 	return fmt.Sprintf("c%d", i)
 }
 
-func (s *Snapshot) computed(k int) bool { return k >= len(s.keyed) || s.keyed[k] < 0 }
+// computed reports whether a key is no column.
+func computed(keyed []int, k int) bool { return k >= len(keyed) || keyed[k] < 0 }
 
-func (s *Snapshot) keyType(k int) arrow.DataType {
-	for _, c := range s.keys[k] {
+func keyType(columns []*Column) arrow.DataType {
+	for _, c := range columns {
 		if c != nil {
 			return c.dt
 		}
@@ -232,7 +281,7 @@ func (s *Snapshot) keyType(k int) arrow.DataType {
 	return arrow.Null
 }
 
-func (s *Snapshot) segment() ([]byte, int64, error) {
+func (s *Snapshot) segment(fresh []freshRows) ([]byte, int64, error) {
 	positions := slices.ContainsFunc(s.held, func(g *segment) bool { return g != nil && g.offsets != nil })
 	sc := s.schema(positions)
 	var out growing
@@ -241,41 +290,44 @@ func (s *Snapshot) segment() ([]byte, int64, error) {
 		return nil, 0, err
 	}
 	rows := int64(0)
-	for _, f := range s.fresh {
+	for i := range fresh {
+		f := &fresh[i]
+		refs := f.refs()
 		var cols []arrow.Array
 		for i, t := range s.types {
-			a, err := Gather(t, s.columns[i], f.ref)
+			a, err := Gather(t, s.columns[i], refs)
 			if err != nil {
 				return nil, 0, err
 			}
 			cols = append(cols, a)
 		}
 		for k := range s.keys {
-			if !s.computed(k) {
+			if !computed(s.keyed, k) {
 				continue
 			}
-			a, err := Gather(s.keyType(k), s.keys[k], f.ref)
+			a, err := Gather(keyType(s.keys[k]), s.keys[k], refs)
 			if err != nil {
 				return nil, 0, err
 			}
 			cols = append(cols, a)
 		}
-		cols = append(cols, fixedArray(arrow.PrimitiveTypes.Uint64, arrow.Uint64Traits.CastToBytes(f.hash), len(f.ref)),
-			fixedArray(arrow.FixedWidthTypes.Timestamp_us, arrow.Int64Traits.CastToBytes(f.time), len(f.ref)))
+		cols = append(cols, fixedArray(arrow.PrimitiveTypes.Uint64, arrow.Uint64Traits.CastToBytes(f.hash), len(refs)),
+			fixedArray(arrow.FixedWidthTypes.Timestamp_us, arrow.Int64Traits.CastToBytes(f.time), len(refs)))
 		if positions {
-			parts, offsets := make([]int32, len(f.ref)), make([]int64, len(f.ref))
-			for i, r := range f.ref {
+			parts, offsets := make([]int32, len(refs)), make([]int64, len(refs))
+			for i, r := range refs {
 				parts[i], offsets[i] = s.held[r.Segment].position(r.Row)
 			}
 			cols = append(cols, fixedArray(arrow.PrimitiveTypes.Int32, arrow.Int32Traits.CastToBytes(parts), len(parts)),
 				fixedArray(arrow.PrimitiveTypes.Int64, arrow.Int64Traits.CastToBytes(offsets), len(offsets)))
 		}
-		if err := w.Write(array.NewRecord(sc, cols, int64(len(f.ref)))); err != nil {
+		if err := w.Write(array.NewRecord(sc, cols, int64(len(refs)))); err != nil {
 			return nil, 0, err
 		}
-		rows += int64(len(f.ref))
+		rows += int64(len(refs))
 	}
 	err = w.Close()
+	runtime.KeepAlive(s) // and so the files that are mapped
 	return out, rows, err
 }
 
@@ -324,32 +376,70 @@ func OpenSegment(saved Saved, data []byte) (seg *Segment, err error) {
 	return seg, nil
 }
 
-// Restore takes up what was saved of one store. segments and marks are its files; columns are the names, in the
-// segments, of the store's own columns; mine says, by a row's hash, whether it belongs to this store.
-func (s *Store) Restore(saved *SavedStore, segments []*Segment, marks []byte, columns []string, mine func(hash uint64) bool) error {
-	if len(segments) != len(saved.Segments) {
-		return fmt.Errorf("a checkpoint names %d segments, and %d were read", len(saved.Segments), len(segments))
-	}
-	files := make([]*Saved, len(segments))
-	for i := range saved.Segments {
-		files[i] = &saved.Segments[i]
-	}
-	for _, b := range saved.Buckets {
+// Restoring is what was saved of one store, to be taken up segment by segment: Segments names them in the order in which
+// they are to be read.
+type Restoring struct {
+	saved  *SavedStore
+	pieces [][]restoredPiece // by segment
+	order  []int
+}
+
+type restoredPiece struct {
+	SavedPiece
+	b             *SavedBucket
+	at            int // the row of the bucket that is the piece's first
+	matched, kept []byte
+}
+
+// Restore prepares to take up what was saved of one store; marks are the bytes of its flags.
+func Restore(saved *SavedStore, marks []byte) (*Restoring, error) {
+	r := &Restoring{saved: saved, pieces: make([][]restoredPiece, len(saved.Segments))}
+	for i := range saved.Buckets {
+		b := &saved.Buckets[i]
 		words := (b.Rows + 63) / 64
-		if len(marks) < words*16 {
-			return fmt.Errorf("the marks are shorter than the %d rows of a bucket need", b.Rows)
+		if b.Rows < 0 || len(marks) < words*16 {
+			return nil, fmt.Errorf("the marks are shorter than the %d rows of a bucket need", b.Rows)
 		}
 		matched, kept := marks[:words*8], marks[words*8:words*16]
 		marks = marks[words*16:]
 		at := 0
 		for _, p := range b.Pieces {
-			if p.Segment >= len(segments) || p.Batch >= len(segments[p.Segment].records) {
-				return fmt.Errorf("a checkpoint names batch %d of segment %d, which is not there", p.Batch, p.Segment)
+			if p.Segment < 0 || p.Segment >= len(saved.Segments) || p.Rows < 0 || at+p.Rows > b.Rows {
+				return nil, fmt.Errorf("a checkpoint names %d rows of segment %d, which are not there", p.Rows, p.Segment)
 			}
-			if err := s.restorePiece(files[p.Segment], segments[p.Segment].records[p.Batch], p, &b, at, matched, kept, columns, mine); err != nil {
-				return fmt.Errorf("%s: %w", files[p.Segment].Name, err)
-			}
+			r.pieces[p.Segment] = append(r.pieces[p.Segment], restoredPiece{p, b, at, matched, kept})
 			at += p.Rows
+		}
+	}
+	for i := range saved.Segments {
+		r.order = append(r.order, i)
+	}
+	// Names begin with the epoch: in their order a bucket's rows come as they came first, and stay saved.
+	slices.SortFunc(r.order, func(a, b int) int {
+		return cmp.Compare(strings.TrimSuffix(saved.Segments[a].Name, ".arrow"), strings.TrimSuffix(saved.Segments[b].Name, ".arrow"))
+	})
+	return r, nil
+}
+
+// Segments are those to be read, in order.
+func (r *Restoring) Segments() []Saved {
+	out := make([]Saved, len(r.order))
+	for i, n := range r.order {
+		out[i] = r.saved.Segments[n]
+	}
+	return out
+}
+
+// Restore takes up the rows of segment n of Segments. columns are the names, in the segments, of the store's own columns;
+// mine says, by a row's hash, whether it belongs to this store.
+func (s *Store) Restore(r *Restoring, n int, segment *Segment, columns []string, mine func(hash uint64) bool) error {
+	file := &r.saved.Segments[r.order[n]]
+	for _, p := range r.pieces[r.order[n]] {
+		if p.Batch < 0 || p.Batch >= len(segment.records) {
+			return fmt.Errorf("%s: a checkpoint names batch %d, which is not there", file.Name, p.Batch)
+		}
+		if err := s.restorePiece(file, segment.records[p.Batch], &p, columns, mine); err != nil {
+			return fmt.Errorf("%s: %w", file.Name, err)
 		}
 	}
 	return nil
@@ -357,7 +447,7 @@ func (s *Store) Restore(saved *SavedStore, segments []*Segment, marks []byte, co
 
 func flagged(words []byte, i int) bool { return words[i>>3]&(1<<(i&7)) != 0 }
 
-func (s *Store) restorePiece(file *Saved, rec arrow.Record, p SavedPiece, b *SavedBucket, at int, matched, kept []byte, columns []string, mine func(uint64) bool) error {
+func (s *Store) restorePiece(file *Saved, rec arrow.Record, p *restoredPiece, columns []string, mine func(uint64) bool) error {
 	if int(rec.NumRows()) != p.Rows {
 		return fmt.Errorf("batch %d has %d rows, want %d", p.Batch, rec.NumRows(), p.Rows)
 	}
@@ -435,23 +525,25 @@ func (s *Store) restorePiece(file *Saved, rec arrow.Record, p SavedPiece, b *Sav
 	s.Unpin(seg)
 	// All rows of a piece lie in one bucket, at its end now.
 	own := s.bucketFor(micros[rows[0]])
-	first := len(own.hash) - len(rows)
+	first := own.rows - len(rows)
 	for k, r := range rows {
-		i := first + k
-		if flagged(matched, at+int(r)) {
-			own.matched[i>>6] |= 1 << (i & 63)
+		e := Entry{own, int32(first + k)}
+		if flagged(p.matched, p.at+int(r)) {
+			e.Mark()
 		}
-		if flagged(kept, at+int(r)) {
-			own.kept[i>>6] |= 1 << (i & 63)
+		if flagged(p.kept, p.at+int(r)) {
+			if e.Keep(); s.kept {
+				s.Index(e)
+			}
 		}
 	}
 	if first == 0 {
-		own.swept = b.Swept
+		own.swept = p.b.Swept
 	}
-	own.swept = min(own.swept, b.Swept)
+	own.swept = min(own.swept, p.b.Swept)
 	if len(rows) == p.Rows && own.saved == first {
 		own.pieces = append(own.pieces, piece{file, p.Batch, p.Rows})
-		own.saved = len(own.hash)
+		own.saved = own.rows
 	}
 	return nil
 }

@@ -276,20 +276,22 @@ func TestSnapshotsRestoreAtAnyNumberOfStores(t *testing.T) {
 		for shard := range shards {
 			r := NewStore(s.width, []arrow.DataType{types[1], types[0]}, 1)
 			r.Describe([]string{"text", "k"}, []int{1}) // in another order
-			var segments []*Segment
-			for _, f := range saved.Segments {
-				seg, err := OpenSegment(f, files[f.Name])
-				if err != nil {
-					t.Fatal(err)
-				}
-				segments = append(segments, seg)
-			}
 			var marks []byte
 			if saved.Marks != nil {
 				marks = files[saved.Marks.Name]
 			}
-			if err := r.Restore(saved, segments, marks, []string{"text", "k"}, func(h uint64) bool { return int(h%uint64(shards)) == shard }); err != nil {
-				t.Fatalf("seed %d: %v", seed, err)
+			restoring, err := Restore(saved, marks)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n, f := range restoring.Segments() {
+				seg, err := OpenSegment(f, files[f.Name])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := r.Restore(restoring, n, seg, []string{"text", "k"}, func(h uint64) bool { return int(h%uint64(shards)) == shard }); err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
 			}
 			got = append(got, dump(r)...)
 			written := 0
@@ -313,12 +315,12 @@ func dump(s *Store) []string {
 	text := slices.IndexFunc(s.types, func(t arrow.DataType) bool { return t.ID() == arrow.STRING })
 	var out []string
 	for _, b := range s.buckets {
-		for i := range b.hash {
+		for i := range b.rows {
 			e := Entry{b, int32(i)}
 			r := e.Ref()
 			p, o := s.Position(r)
 			out = append(out, fmt.Sprintf("%s at %d, hash %x, from %d/%d, matched %v, kept %v, segment time %d",
-				s.columns[text][r.Segment].Bytes(int(r.Row)), e.Time(), e.Hash(), p, o, b.matched[i>>6]&(1<<(i&63)) != 0, e.Kept(), s.TimeOf(r)))
+				s.columns[text][r.Segment].Bytes(int(r.Row)), e.Time(), e.Hash(), p, o, e.Marked(), e.Kept(), s.TimeOf(r)))
 		}
 	}
 	slices.Sort(out)

@@ -2,13 +2,14 @@ package state
 
 import (
 	"cmp"
-	"math/bits"
+	"math"
 	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 )
 
-// Store holds one side of an operator: rows of one schema by hash and event time. It is used by one goroutine.
+// Store holds one side of an operator: rows of one schema by hash and event time. It is used by one goroutine, which
+// must keep it reachable while it reads columns: those on disk are unmapped when nothing refers to them.
 type Store struct {
 	width    int64
 	types    []arrow.DataType
@@ -19,37 +20,31 @@ type Store struct {
 	buckets  []*bucket   // by start
 	last     *bucket
 	rows     int
-	bytes    int64
+	index    int64    // memory of the buckets
+	held     int64    // memory of the segments' columns
 	names    []string // see Describe
 	keyed    []int
+	kept     bool // see IndexKept
 
-	heads []int32 // scratch of Probe
+	disk   *Disk // see SpillTo
+	told   int64 // the memory that disk was told of
+	mapped int64 // bytes of segments that lie on disk
+	onDisk int   // rows of those
+	files  []*mapping
+	turn   int
+
+	slots []uint64 // scratch of Probe and Insert
 	live  []int32
+	at    []int32
 }
 
 type segment struct {
 	times   []int64
 	parts   []int32
 	offsets []int64
-	rows    int   // how many are still in a bucket, and one more while pinned
-	bytes   int64 // of the columns
-}
-
-// bucket holds the rows whose time lies in [start, start+width), in the order they came, and a hash table over
-// them: heads by slot, chained by next (both are positions plus one; 0 ends).
-type bucket struct {
-	start    int64
-	min, max int64
-	hash     []uint64
-	time     []int64
-	ref      []Ref
-	next     []int32
-	heads    []int32
-	matched  []uint64
-	kept     []uint64
-	swept    int64   // rows before this have been swept
-	pieces   []piece // where the first saved rows lie in segments
-	saved    int
+	rows    int      // how many are still in a bucket, and one more while pinned
+	bytes   int64    // of the columns, in memory or on disk
+	file    *mapping // nil: in memory
 }
 
 // Entry is a row's place in a store, valid until the bucket is dropped.
@@ -58,26 +53,49 @@ type Entry struct {
 	i int32
 }
 
-// Ref is the row.
-func (e Entry) Ref() Ref { return e.b.ref[e.i] }
+func (e Entry) chunk() (*chunk, int) { return e.b.chunks[e.i>>chunkBits], int(e.i & (chunkRows - 1)) }
+
+// Ref is the row. It changes when rows are spilled.
+func (e Entry) Ref() Ref {
+	c, i := e.chunk()
+	return c.at(i)
+}
 
 // Time is the row's event time in microseconds.
-func (e Entry) Time() int64 { return e.b.time[e.i] }
+func (e Entry) Time() int64 {
+	c, i := e.chunk()
+	return c.time[i]
+}
 
 // Mark notes that the row has a partner.
-func (e Entry) Mark() { e.b.matched[e.i>>6] |= 1 << (e.i & 63) }
+func (e Entry) Mark() {
+	c, i := e.chunk()
+	c.matched[i>>6] |= 1 << (i & 63)
+}
 
 // Marked reports whether Mark was called, or Sweep has visited the row.
-func (e Entry) Marked() bool { return e.b.matched[e.i>>6]&(1<<(e.i&63)) != 0 }
+func (e Entry) Marked() bool {
+	c, i := e.chunk()
+	return c.matched[i>>6]&(1<<(i&63)) != 0
+}
 
 // Hash is the hash the row was inserted under.
-func (e Entry) Hash() uint64 { return e.b.hash[e.i] }
+func (e Entry) Hash() uint64 {
+	c, i := e.chunk()
+	return c.hash[i]
+}
 
 // Keep sets the row's second flag, which Kept reads; what it means is the operator's affair.
-func (e Entry) Keep() { e.b.kept[e.i>>6] |= 1 << (e.i & 63) }
+func (e Entry) Keep() {
+	c, i := e.chunk()
+	c.kept[i>>6] |= 1 << (i & 63)
+}
 
 // Kept reports whether Keep was called.
-func (e Entry) Kept() bool { return e.b.kept[e.i>>6]&(1<<(e.i&63)) != 0 }
+func (e Entry) Kept() bool {
+	c, i := e.chunk()
+	return c.kept[i>>6]&(1<<(i&63)) != 0
+}
 
 // NewStore makes an empty store whose buckets are width microseconds wide, for rows of these columns.
 func NewStore(width int64, types []arrow.DataType, keys int) *Store {
@@ -87,14 +105,21 @@ func NewStore(width int64, types []arrow.DataType, keys int) *Store {
 	}
 }
 
+// IndexKept makes a store whose probes find kept rows alone, once they were given to Index: rows that wait cost a probe
+// nothing, however many have one hash. It is called before the first row comes.
+func (s *Store) IndexKept() { s.kept = true }
+
 // Width is the number of columns.
 func (s *Store) Width() int { return len(s.types) }
 
 // Rows is the number of rows held.
 func (s *Store) Rows() int { return s.rows }
 
-// Bytes estimates the memory held: the index, and the columns of the segments that still have a row.
-func (s *Store) Bytes() int64 { return s.bytes }
+// Bytes estimates the memory held: the index, and the columns of the segments in memory that still have a row.
+func (s *Store) Bytes() int64 { return s.index + s.held }
+
+// Spilled is the bytes on disk, and the rows they are.
+func (s *Store) Spilled() (bytes int64, rows int) { return s.mapped, s.onDisk }
 
 // Column is one column of every segment, by segment number; for Gather.
 func (s *Store) Column(i int) []*Column { return s.columns[i] }
@@ -105,7 +130,11 @@ func (s *Store) Type(i int) arrow.DataType { return s.types[i] }
 // Add makes a segment of rows that Insert may refer to. The arrays are kept, not copied; parts and offsets may
 // be nil. The segment stays until Unpin was called and none of its rows is held.
 func (s *Store) Add(cols, keys []Column, times []int64, parts []int32, offsets []int64, bytes int64) uint32 {
-	seg := &segment{times: times, parts: parts, offsets: offsets, bytes: bytes, rows: 1}
+	s.held += bytes
+	return s.add(cols, keys, &segment{times: times, parts: parts, offsets: offsets, bytes: bytes, rows: 1})
+}
+
+func (s *Store) add(cols, keys []Column, seg *segment) uint32 {
 	var n uint32
 	if k := len(s.free); k > 0 {
 		n, s.free = s.free[k-1], s.free[:k-1]
@@ -126,7 +155,6 @@ func (s *Store) Add(cols, keys []Column, times []int64, parts []int32, offsets [
 	for i := range s.keys {
 		s.keys[i][n] = &keys[i]
 	}
-	s.bytes += bytes
 	return n
 }
 
@@ -154,56 +182,74 @@ func (s *Store) Positioned() bool {
 // TimeOf is a row's event time.
 func (s *Store) TimeOf(r Ref) int64 { return s.segments[r.Segment].times[r.Row] }
 
-const entryBytes = 8 + 8 + 8 + 4 + 6 // hash, time, ref, next, head at a load of two thirds
-
 // Unpin lets a segment go with its last row; references to rows that were never inserted end here.
-func (s *Store) Unpin(seg uint32) { s.drop(seg) }
+func (s *Store) Unpin(seg uint32) { s.drop(seg, 1) }
 
-func (s *Store) drop(seg uint32) {
-	if sg := s.segments[seg]; sg.rows > 1 {
-		sg.rows--
-		return
+func (s *Store) drop(seg uint32, rows int) {
+	sg := s.segments[seg]
+	if sg.rows -= rows; sg.rows == 0 {
+		s.release(seg)
 	}
-	s.release(seg)
 }
 
 // Insert indexes rows of a segment under their hashes (hashes[row]). marked[row], where marked is not nil, says
 // that the row has a partner already. No row may lie before a time that was swept: the caller decides those at once.
 func (s *Store) Insert(seg uint32, rows []int32, hashes []uint64, marked []bool) {
 	sg := s.segments[seg]
-	for _, r := range rows {
-		t := sg.times[r]
-		b := s.last
-		if b == nil || t < b.start || t-b.start >= s.width {
-			b = s.bucketFor(t)
-			s.last = b
+	for len(rows) > 0 {
+		b := s.bucketFor(sg.times[rows[0]])
+		n := 1
+		for n < len(rows) && n < ahead && b.spans(sg.times[rows[n]], s.width) {
+			n++
 		}
-		b.add(hashes[r], t, Ref{seg, uint32(r)})
-		if marked != nil && marked[r] {
-			i := len(b.ref) - 1
-			b.matched[i>>6] |= 1 << (i & 63)
+		if !s.kept {
+			s.touch(b, rows[:n], hashes)
 		}
+		for _, r := range rows[:n] {
+			t := sg.times[r]
+			i := s.append(b, hashes[r], t, Ref{seg, uint32(r)})
+			if !s.kept {
+				s.link(b, i, hashes[r])
+			}
+			if marked != nil && marked[r] {
+				Entry{b, i}.Mark()
+			}
+		}
+		rows = rows[n:]
+		sg.rows += n
+		s.rows += n
 	}
-	sg.rows += len(rows)
-	s.rows += len(rows)
-	s.bytes += int64(len(rows)) * entryBytes
 }
 
+// ahead is how many rows' slots are read at once, so that their cache misses overlap: few enough to stay in the
+// nearest cache until they are used.
+const ahead = 256
+
+// touch brings the slots of rows into the cache.
+func (s *Store) touch(b *bucket, rows []int32, hashes []uint64) {
+	s.slots = s.slots[:0]
+	if len(b.table) == 0 {
+		return
+	}
+	for _, r := range rows {
+		s.slots = append(s.slots, b.table[b.slot(tagOf(hashes[r]))])
+	}
+}
+
+// Index lets probes find a kept row, in a store that was told to IndexKept.
+func (s *Store) Index(e Entry) { s.link(e.b, e.i, e.Hash()) }
+
 func (s *Store) bucketFor(t int64) *bucket {
+	if b := s.last; b != nil && b.spans(t, s.width) {
+		return b
+	}
 	start := t - mod(t, s.width)
-	i, found := slices.BinarySearchFunc(s.buckets, start, func(b *bucket, start int64) int {
-		switch {
-		case b.start < start:
-			return -1
-		case b.start > start:
-			return 1
-		}
-		return 0
-	})
+	i, found := slices.BinarySearchFunc(s.buckets, start, func(b *bucket, start int64) int { return cmp.Compare(b.start, start) })
 	if !found {
 		s.buckets = slices.Insert(s.buckets, i, &bucket{start: start, min: t, max: t, swept: -1 << 63})
 	}
-	return s.buckets[i]
+	s.last = s.buckets[i]
+	return s.last
 }
 
 func mod(a, b int64) int64 {
@@ -212,36 +258,6 @@ func mod(a, b int64) int64 {
 		m += b
 	}
 	return m
-}
-
-func (b *bucket) add(h uint64, t int64, r Ref) {
-	i := int32(len(b.hash))
-	b.hash = append(b.hash, h)
-	b.time = append(b.time, t)
-	b.ref = append(b.ref, r)
-	b.next = append(b.next, 0)
-	if int(i)>>6 == len(b.matched) {
-		b.matched = append(b.matched, 0)
-		b.kept = append(b.kept, 0)
-	}
-	b.min, b.max = min(b.min, t), max(b.max, t)
-	if len(b.hash)*3 > len(b.heads)*2 {
-		b.grow()
-		return
-	}
-	slot := h & uint64(len(b.heads)-1)
-	b.next[i] = b.heads[slot]
-	b.heads[slot] = i + 1
-}
-
-func (b *bucket) grow() {
-	b.heads = make([]int32, 1<<bits.Len(uint(len(b.hash)*2)))
-	mask := uint64(len(b.heads) - 1)
-	for i, h := range b.hash {
-		slot := h & mask
-		b.next[i] = b.heads[slot]
-		b.heads[slot] = int32(i) + 1
-	}
 }
 
 // Probe finds, for each of the rows (times[row], hashes[row]), the held rows of equal hash whose time lies in
@@ -255,29 +271,51 @@ func (s *Store) Probe(rows []int32, hashes []uint64, times []int64, lo, hi int64
 		least, most = min(least, times[r]), max(most, times[r])
 	}
 	for _, b := range s.buckets {
-		if b.max < least+lo || b.min > most+hi {
+		if b.max < least+lo || b.min > most+hi || len(b.table) == 0 {
 			continue
 		}
-		// The slots are read in a loop of their own, so that their cache misses overlap.
-		s.heads, s.live = s.heads[:0], s.live[:0]
-		mask := uint64(len(b.heads) - 1)
-		for _, r := range rows {
-			if t := times[r]; b.max < t+lo || b.min > t+hi {
-				continue
+		for from := 0; from < len(rows); from += ahead {
+			found, entries = s.probe(b, rows[from:min(from+ahead, len(rows))], hashes, times, lo, hi, found, entries)
+		}
+	}
+	return found, entries
+}
+
+// probe looks few rows up in one bucket, in three loops, so that the cache misses of each overlap: the slots, what
+// lies there, and the rows that are found.
+func (s *Store) probe(b *bucket, rows []int32, hashes []uint64, times []int64, lo, hi int64, found []int32, entries []Entry) ([]int32, []Entry) {
+	s.touch(b, rows, hashes)
+	s.live, s.at = s.live[:0], s.at[:0]
+	for k, r := range rows {
+		if s.slots[k] == 0 {
+			continue
+		}
+		if t := times[r]; b.max < t+lo || b.min > t+hi {
+			continue
+		}
+		tag := tagOf(hashes[r])
+		for p := b.slot(tag); b.table[p] != 0; {
+			if v := b.table[p]; uint32(v>>32) == tag {
+				s.live, s.at = append(s.live, r), append(s.at, int32(uint32(v))-1)
 			}
-			if e := b.heads[hashes[r]&mask]; e != 0 {
-				s.heads = append(s.heads, e-1)
-				s.live = append(s.live, r)
+			if p++; p == len(b.table) {
+				p = 0
 			}
 		}
-		for k, r := range s.live {
-			h, from, to := hashes[r], times[r]+lo, times[r]+hi
-			for e := s.heads[k]; e >= 0; e = b.next[e] - 1 {
-				if b.hash[e] == h && b.time[e] >= from && b.time[e] <= to {
-					found = append(found, r)
-					entries = append(entries, Entry{b, e})
-				}
+	}
+	for k, r := range s.live {
+		h, from, to := hashes[r], times[r]+lo, times[r]+hi
+		e := s.at[k]
+		if c := b.chunks[e>>chunkBits]; c.hash[e&(chunkRows-1)] != h {
+			continue // another hash of the same tag
+		}
+		for e >= 0 {
+			c, i := b.chunks[e>>chunkBits], e&(chunkRows-1)
+			if t := c.time[i]; t >= from && t <= to {
+				found = append(found, r)
+				entries = append(entries, Entry{b, e})
 			}
+			e = c.next[i] - 1
 		}
 	}
 	return found, entries
@@ -315,7 +353,7 @@ func (s *Store) SameKeys(a, b Ref) bool {
 
 // SameKey reports whether the held row's key equals that of row i of the key columns.
 func (s *Store) SameKey(e Entry, keys []Column, i int) bool {
-	r := e.b.ref[e.i]
+	r := e.Ref()
 	for k := range keys {
 		if !keys[k].Equal(i, s.keys[k][r.Segment], int(r.Row)) {
 			return false
@@ -334,10 +372,15 @@ func (s *Store) ProbeOne(hash uint64, from, to int64, visit func(Entry) bool) {
 		if b.min > to {
 			continue
 		}
-		for e := b.heads[hash&uint64(len(b.heads)-1)]; e != 0; e = b.next[e-1] {
-			if i := e - 1; b.hash[i] == hash && b.time[i] >= from && b.time[i] <= to && !visit(Entry{b, i}) {
-				return
+		for e := b.find(hash); e >= 0; {
+			c, i := b.chunks[e>>chunkBits], e&(chunkRows-1)
+			next := c.next[i] - 1
+			if c.time[i] >= from && c.time[i] <= to {
+				if !visit(Entry{b, e}) {
+					return
+				}
 			}
+			e = next
 		}
 	}
 }
@@ -351,10 +394,21 @@ func (s *Store) Sweep(before int64, visit func(Entry)) {
 		if b.min >= before || b.swept > b.max {
 			continue
 		}
-		for i, t := range b.time {
-			if t < before && b.matched[i>>6]&(1<<(i&63)) == 0 {
-				b.matched[i>>6] |= 1 << (i & 63)
-				visit(Entry{b, int32(i)})
+		for k, c := range b.chunks {
+			if c.min >= before || c.swept > c.max {
+				continue
+			}
+			c.swept = before
+			for w, done := range c.matched {
+				if done == math.MaxUint64 {
+					continue
+				}
+				for i := w << 6; i < min(w<<6+64, len(c.time)); i++ {
+					if bit := uint64(1) << (i & 63); c.time[i] < before && c.matched[w]&bit == 0 {
+						c.matched[w] |= bit
+						visit(Entry{b, int32(k<<chunkBits | i)})
+					}
+				}
 			}
 		}
 		b.swept = before
@@ -375,14 +429,31 @@ func (s *Store) expire(gone func(*bucket) bool) {
 		if s.last == b {
 			s.last = nil
 		}
-		s.rows -= len(b.ref)
-		s.bytes -= int64(len(b.ref)) * entryBytes
-		for _, r := range b.ref {
-			s.drop(r.Segment)
+		s.rows -= b.rows
+		s.index -= b.bytes
+		for _, c := range b.chunks {
+			s.onDisk -= c.spilled
+			if c.ref == nil {
+				s.drop(c.seg, len(c.time))
+				continue
+			}
+			s.dropAll(c.ref)
 		}
 	}
 	clear(s.buckets[len(kept):])
 	s.buckets = kept
+}
+
+// dropAll lets go of rows, a run of one segment at a time.
+func (s *Store) dropAll(refs []Ref) {
+	for from := 0; from < len(refs); {
+		to := from + 1
+		for to < len(refs) && refs[to].Segment == refs[from].Segment {
+			to++
+		}
+		s.drop(refs[from].Segment, to-from)
+		from = to
+	}
 }
 
 // Expires reports whether Expire would forget anything: whether the caller must first use up its references.
@@ -391,7 +462,12 @@ func (s *Store) Expires(before int64) bool {
 }
 
 func (s *Store) release(seg uint32) {
-	s.bytes -= s.segments[seg].bytes
+	if g := s.segments[seg]; g.file == nil {
+		s.held -= g.bytes
+	} else {
+		s.mapped -= g.bytes
+		g.file.leave(s.disk)
+	}
 	s.segments[seg] = nil
 	for i := range s.columns {
 		s.columns[i][seg] = nil

@@ -1,0 +1,177 @@
+package state
+
+// bucket holds the rows whose time lies in [start, start+width), in the order they came, and a hash table over them.
+//
+// A slot of the table is a tag, 32 bits of the hash, above the place of a row plus one; 0 is an empty slot. Slots are
+// in the order of their tags, whatever the table's size, so that a larger one is filled from its start to its end.
+// There is one slot a hash: it names the newest row, and next, again a place plus one, the row before that.
+type bucket struct {
+	start    int64
+	min, max int64
+	chunks   []*chunk
+	rows     int
+	table    []uint64
+	used     int
+	bytes    int64   // memory of chunks and table
+	swept    int64   // rows before this have been swept
+	pieces   []piece // where the first saved rows lie in segments
+	saved    int
+}
+
+const (
+	chunkBits = 16
+	chunkRows = 1 << chunkBits
+)
+
+// chunk is chunkRows rows of a bucket; fewer in the last. Rows are added, never moved, so that a bucket grows without
+// copying what it has.
+type chunk struct {
+	hash     []uint64
+	time     []int64
+	next     []int32
+	ref      []Ref // nil: row i is row i of segment seg
+	seg      uint32
+	matched  []uint64
+	kept     []uint64
+	min, max int64
+	swept    int64
+	spilled  int  // how many of the first rows lie on disk
+	shared   bool // a snapshot reads ref, which must not change
+}
+
+func (c *chunk) at(i int) Ref {
+	if c.ref == nil {
+		return Ref{c.seg, uint32(i)}
+	}
+	return c.ref[i]
+}
+
+// refs are those of the rows from..to-1.
+func (c *chunk) refs(from, to int) []Ref {
+	if c.ref != nil {
+		return c.ref[from:to:to]
+	}
+	out := make([]Ref, to-from)
+	for i := range out {
+		out[i] = Ref{c.seg, uint32(from + i)}
+	}
+	return out
+}
+
+func (b *bucket) spans(t, width int64) bool { return t >= b.start && t-b.start < width }
+
+// rowBytes is the memory of a row in a chunk, without its reference.
+const rowBytes = 8 + 8 + 4
+
+// append adds a row to a bucket and gives its place.
+func (s *Store) append(b *bucket, h uint64, t int64, r Ref) int32 {
+	i := b.rows & (chunkRows - 1)
+	if i == 0 {
+		b.chunks = append(b.chunks, &chunk{min: t, max: t, swept: -1 << 63, ref: []Ref{}})
+	}
+	c := b.chunks[len(b.chunks)-1]
+	if i == cap(c.hash) {
+		s.extend(b, c)
+	}
+	c.hash = append(c.hash, h)
+	c.time = append(c.time, t)
+	c.next = append(c.next, 0)
+	c.ref = append(c.ref, r)
+	if i&63 == 0 {
+		c.matched, c.kept = append(c.matched, 0), append(c.kept, 0)
+	}
+	c.min, c.max = min(c.min, t), max(c.max, t)
+	b.min, b.max = min(b.min, t), max(b.max, t)
+	b.rows++
+	return int32(b.rows - 1)
+}
+
+// extend makes room in a bucket's last chunk: a bucket's first chunk doubles, the others have their size at once.
+func (s *Store) extend(b *bucket, c *chunk) {
+	had := cap(c.hash)
+	n := chunkRows
+	if len(b.chunks) == 1 {
+		n = min(chunkRows, max(16, 2*had))
+	}
+	c.hash = append(make([]uint64, 0, n), c.hash...)
+	c.time = append(make([]int64, 0, n), c.time...)
+	c.next = append(make([]int32, 0, n), c.next...)
+	c.ref, c.shared = append(make([]Ref, 0, n), c.ref...), false
+	words := (n + 63) / 64
+	c.matched = append(make([]uint64, 0, words), c.matched...)
+	c.kept = append(make([]uint64, 0, words), c.kept...)
+	s.grown(b, int64(n-had)*(rowBytes+8))
+}
+
+func (s *Store) grown(b *bucket, bytes int64) {
+	b.bytes += bytes
+	s.index += bytes
+}
+
+// tagOf leaves out the bits that choose the shard, as all rows of a store share them.
+func tagOf(h uint64) uint32 { return uint32(h >> 22) }
+
+func (b *bucket) slot(tag uint32) int { return int(uint64(tag) * uint64(len(b.table)) >> 32) }
+
+func (b *bucket) hashAt(e int32) uint64 { return b.chunks[e>>chunkBits].hash[e&(chunkRows-1)] }
+
+// link puts a row into the table.
+func (s *Store) link(b *bucket, i int32, h uint64) {
+	if (b.used+1)*4 > len(b.table)*3 {
+		s.grow(b)
+	}
+	tag := tagOf(h)
+	for p := b.slot(tag); ; {
+		v := b.table[p]
+		if v == 0 {
+			b.table[p] = uint64(tag)<<32 | uint64(i+1)
+			b.used++
+			return
+		}
+		if before := int32(uint32(v)) - 1; uint32(v>>32) == tag && b.hashAt(before) == h {
+			b.chunks[i>>chunkBits].next[i&(chunkRows-1)] = before + 1
+			b.table[p] = uint64(tag)<<32 | uint64(i+1)
+			return
+		}
+		if p++; p == len(b.table) {
+			p = 0
+		}
+	}
+}
+
+func (s *Store) grow(b *bucket) {
+	old := b.table
+	b.table = make([]uint64, max(16, len(old)/2*3))
+	s.grown(b, int64(len(b.table)-len(old))*8)
+	for _, v := range old {
+		if v == 0 {
+			continue
+		}
+		p := b.slot(uint32(v >> 32))
+		for b.table[p] != 0 {
+			if p++; p == len(b.table) {
+				p = 0
+			}
+		}
+		b.table[p] = v
+	}
+}
+
+// find is the newest row of a hash, -1 for none.
+func (b *bucket) find(h uint64) int32 {
+	if len(b.table) == 0 {
+		return -1
+	}
+	tag := tagOf(h)
+	for p := b.slot(tag); b.table[p] != 0; {
+		if v := b.table[p]; uint32(v>>32) == tag {
+			if e := int32(uint32(v)) - 1; b.hashAt(e) == h {
+				return e
+			}
+		}
+		if p++; p == len(b.table) {
+			p = 0
+		}
+	}
+	return -1
+}

@@ -1,0 +1,418 @@
+package state
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"github.com/lockstep-data/lockstep/schema"
+)
+
+// Disk is where the stores of a run put columns that memory has no room for: files in one folder, written once, mapped
+// into memory, and gone with the process, however it ends. Its methods may be called from any goroutine.
+type Disk struct {
+	dir    string
+	limit  int64 // of the process's memory
+	budget int64 // of the stores' part of it
+	write  func(*os.File, []byte) (int, error)
+
+	memory, stores     atomic.Int64 // held in memory by all stores, and how many there are
+	now, peak, written atomic.Int64 // bytes on disk
+}
+
+const spillName = "lockstep-*.spill"
+
+// NewDisk takes a folder, which is made if need be, for the stores of a process that shall take at most limit bytes of
+// memory. The stores shall have half of it: the rest is for rows on their way, and for what waits to be collected.
+func NewDisk(dir string, limit int64) (*Disk, error) {
+	d := &Disk{dir: dir, limit: limit, budget: limit / 2, write: (*os.File).Write}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, d.failed(err)
+	}
+	// What a process that was killed could not remove. A file in use is either gone from the folder already, or the
+	// system does not let it go.
+	left, err := filepath.Glob(filepath.Join(dir, spillName))
+	for _, name := range left {
+		_ = os.Remove(name)
+	}
+	return d, err
+}
+
+// Dir is the folder.
+func (d *Disk) Dir() string { return d.dir }
+
+// Written is how many bytes went to disk in all, Peak how many lay there at most.
+func (d *Disk) Written() int64 { return d.written.Load() }
+
+// Peak is how many bytes lay on disk at most.
+func (d *Disk) Peak() int64 { return d.peak.Load() }
+
+// Full reports whether the stores hold more in memory than they shall.
+func (d *Disk) Full() bool { return d.memory.Load() > d.budget }
+
+func (d *Disk) failed(err error) error {
+	return schema.WithHint(fmt.Errorf("state directory %s: %w", d.dir, err), "name a directory with room for the rows held with --state-dir, or give more --memory")
+}
+
+func (d *Disk) holds(bytes int64) {
+	now := d.now.Add(bytes)
+	for old := d.peak.Load(); now > old && !d.peak.CompareAndSwap(old, now); old = d.peak.Load() {
+	}
+}
+
+// mapping is a file in memory. It stays while a segment or a Column refers to it.
+type mapping struct {
+	data     []byte
+	segments int // of the store that made it
+}
+
+// trim gives the memory of the pages back; they are read again when they are needed.
+func (m *mapping) trim() { dropPages(m.data) }
+
+// leave notes that a segment of the file is gone.
+func (m *mapping) leave(d *Disk) {
+	if m.segments--; m.segments == 0 {
+		m.trim()
+		d.holds(-int64(len(m.data)))
+	}
+}
+
+// spillFile is a file being written.
+type spillFile struct {
+	disk *Disk
+	f    *os.File
+	w    *bufio.Writer
+	size int64
+}
+
+// Write is one write to the disk.
+func (f *spillFile) Write(data []byte) (int, error) { return f.disk.write(f.f, data) }
+
+func (d *Disk) create() (*spillFile, error) {
+	f, err := createTemporary(d.dir, spillName)
+	if err != nil {
+		return nil, d.failed(err)
+	}
+	out := &spillFile{disk: d, f: f}
+	out.w = bufio.NewWriterSize(out, 1<<18)
+	return out, nil
+}
+
+// span is where bytes lie in a file; none at all is nil in memory.
+type span struct{ from, to int64 }
+
+func (f *spillFile) put(data []byte) (span, error) {
+	var zero [8]byte
+	s := span{f.size, f.size + int64(len(data))}
+	pad := -s.to & 7
+	_, err := f.w.Write(data)
+	if err == nil {
+		_, err = f.w.Write(zero[:pad])
+	}
+	if err != nil {
+		return s, f.disk.failed(err)
+	}
+	f.size = s.to + pad
+	return s, nil
+}
+
+// close gives a file up.
+func (f *spillFile) close() { discard(f.f) }
+
+// open maps the file, which is complete.
+func (f *spillFile) open() (*mapping, error) {
+	if err := f.w.Flush(); err != nil {
+		return nil, f.disk.failed(err)
+	}
+	data, release, err := mapFile(f.f, int(f.size))
+	if err != nil {
+		return nil, f.disk.failed(err)
+	}
+	m := &mapping{data: data}
+	runtime.AddCleanup(m, func(release func()) { release() }, release)
+	f.disk.written.Add(f.size)
+	f.disk.holds(f.size)
+	return m, nil
+}
+
+func (m *mapping) bytes(s span) []byte {
+	if s.from == s.to {
+		return nil
+	}
+	return m.data[s.from:s.to:s.to]
+}
+
+// placed is an array in a file.
+type placed struct {
+	dt    arrow.DataType
+	n     int
+	nulls int
+	bufs  []span
+	none  []bool // which buffers there are not
+	kids  []placed
+}
+
+func (f *spillFile) putArray(d arrow.ArrayData) (placed, error) {
+	p := placed{dt: d.DataType(), n: d.Len(), nulls: d.NullN()}
+	for _, b := range d.Buffers() {
+		var s span
+		var err error
+		if b != nil {
+			if s, err = f.put(b.Bytes()); err != nil {
+				return p, err
+			}
+		}
+		p.bufs, p.none = append(p.bufs, s), append(p.none, b == nil)
+	}
+	for _, k := range d.Children() {
+		kid, err := f.putArray(k)
+		if err != nil {
+			return p, err
+		}
+		p.kids = append(p.kids, kid)
+	}
+	return p, nil
+}
+
+func (p *placed) data(m *mapping) arrow.ArrayData {
+	bufs := make([]*memory.Buffer, len(p.bufs))
+	for i, s := range p.bufs {
+		if !p.none[i] {
+			bufs[i] = memory.NewBufferBytes(m.bytes(s))
+		}
+	}
+	var kids []arrow.ArrayData
+	for i := range p.kids {
+		kids = append(kids, p.kids[i].data(m))
+	}
+	return array.NewData(p.dt, p.n, bufs, kids, p.nulls, 0)
+}
+
+func (p *placed) column(m *mapping) Column {
+	c := View(array.MakeFromData(p.data(m)))
+	c.file = m
+	return c
+}
+
+// values are the bytes of a file as numbers.
+func values[T int32 | int64](m *mapping, s span) []T {
+	b := m.bytes(s)
+	if len(b) == 0 {
+		return nil
+	}
+	var zero T
+	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), len(b)/int(unsafe.Sizeof(zero)))
+}
+
+// SpillTo says where the store may put columns. It is called before the first row comes.
+func (s *Store) SpillTo(d *Disk) { s.disk = d }
+
+const (
+	// leastSpill is what is worth a file.
+	leastSpill = 4 << 20
+	// mostSpill bounds how long one file keeps the store's owner.
+	mostSpill = 32 << 20
+)
+
+// Balance spills some of the earliest buckets' rows when the run holds more in memory than it shall, and gives back the
+// memory of what was read from disk. References to rows, but for those in an Entry, end here.
+func (s *Store) Balance() error {
+	d := s.disk
+	if d == nil {
+		return nil
+	}
+	s.tell()
+	if d.Full() && s.held > 0 && s.held >= min(leastSpill, d.budget/64) {
+		if err := s.spill(min(max(s.held/8, leastSpill), mostSpill)); err != nil {
+			return err
+		}
+		s.tell()
+	}
+	s.trim()
+	return nil
+}
+
+func (s *Store) tell() {
+	now := s.Bytes()
+	s.disk.memory.Add(now - s.told)
+	s.told = now
+}
+
+// trim gives the memory of mapped pages back when the process comes near its limit.
+func (s *Store) trim() {
+	if len(s.files) == 0 {
+		return
+	}
+	if s.turn++; residentMemory(s.turn) < s.disk.limit/8*7 {
+		return
+	}
+	s.files = slices.DeleteFunc(s.files, func(m *mapping) bool { return m.segments == 0 })
+	for _, m := range s.files {
+		m.trim()
+	}
+}
+
+// cold is rows of a chunk that are to go to disk, and where they lie there.
+type cold struct {
+	b        *bucket
+	c        *chunk
+	from, to int
+	columns  []placed // the store's, then the keys that are computed
+	times    span
+	parts    span
+	offsets  span
+	size     int64
+}
+
+// coldest chooses rows of about so many bytes in memory, of the earliest buckets. The chunk that rows were added to last
+// comes last: a chunk that goes to disk as a whole needs no references.
+func (s *Store) coldest(bytes int64) (out []cold) {
+	rows := bytes/max(s.held/int64(max(s.rows-s.onDisk, 1)), 1) + 1
+	var growing cold
+	for _, b := range s.buckets {
+		for _, c := range b.chunks {
+			if rows <= 0 {
+				return out
+			}
+			n := len(c.time)
+			if c.spilled == n {
+				continue
+			}
+			piece := cold{b: b, c: c, from: c.spilled, to: n}
+			if b == s.last && n < chunkRows {
+				growing = piece
+				continue
+			}
+			out = append(out, piece)
+			rows -= int64(n - c.spilled)
+		}
+	}
+	if growing.b != nil && (s.disk.budget == 0 || len(out) == 0 && rows <= int64(growing.to-growing.from)*2) {
+		out = append(out, growing)
+	}
+	return out
+}
+
+func (s *Store) spill(bytes int64) error {
+	pieces := s.coldest(bytes)
+	if len(pieces) == 0 {
+		return nil // what is left waits to leave
+	}
+	f, err := s.disk.create()
+	if err != nil {
+		return err
+	}
+	positions := s.Positioned()
+	for i := range pieces {
+		if err := s.write(f, &pieces[i], positions); err != nil {
+			f.close()
+			return err
+		}
+	}
+	m, err := f.open()
+	if err != nil {
+		f.close()
+		return err
+	}
+	s.files = append(s.files, m)
+	for i := range pieces {
+		s.move(m, &pieces[i])
+	}
+	m.trim()
+	return nil
+}
+
+// write puts rows into a file, column by column.
+func (s *Store) write(f *spillFile, p *cold, positions bool) error {
+	before := f.size
+	refs := p.c.refs(p.from, p.to)
+	put := func(dt arrow.DataType, columns []*Column) error {
+		a, err := GatherCoded(dt, columns, refs)
+		if err != nil {
+			return err
+		}
+		at, err := f.putArray(a.Data())
+		p.columns = append(p.columns, at)
+		return err
+	}
+	for i, t := range s.types {
+		if err := put(t, s.columns[i]); err != nil {
+			return err
+		}
+	}
+	for k := range s.keys {
+		if computed(s.keyed, k) {
+			if err := put(keyType(s.keys[k]), s.keys[k]); err != nil {
+				return err
+			}
+		}
+	}
+	var err error
+	if p.times, err = f.put(arrow.Int64Traits.CastToBytes(p.c.time[p.from:p.to])); err != nil {
+		return err
+	}
+	if positions {
+		parts, offsets := make([]int32, len(refs)), make([]int64, len(refs))
+		for i, r := range refs {
+			parts[i], offsets[i] = s.Position(r)
+		}
+		if p.parts, err = f.put(arrow.Int32Traits.CastToBytes(parts)); err != nil {
+			return err
+		}
+		if p.offsets, err = f.put(arrow.Int64Traits.CastToBytes(offsets)); err != nil {
+			return err
+		}
+	}
+	p.size = f.size - before
+	return nil
+}
+
+// move makes the store refer to rows on disk, and lets go of those in memory.
+func (s *Store) move(m *mapping, p *cold) {
+	cols, keys := make([]Column, len(s.types)), make([]Column, len(s.keys))
+	at := 0
+	next := func() Column {
+		at++
+		return p.columns[at-1].column(m)
+	}
+	for i := range cols {
+		cols[i] = next()
+	}
+	for k := range keys {
+		if computed(s.keyed, k) {
+			keys[k] = next()
+		} else {
+			keys[k] = cols[s.keyed[k]]
+		}
+	}
+	n := s.add(cols, keys, &segment{
+		times: values[int64](m, p.times), parts: values[int32](m, p.parts), offsets: values[int64](m, p.offsets),
+		rows: p.to - p.from, bytes: p.size, file: m,
+	})
+	m.segments++
+	s.mapped += p.size
+	s.onDisk += p.to - p.from
+	c := p.c
+	s.dropAll(c.refs(p.from, p.to))
+	c.spilled = p.to
+	if p.from == 0 && p.to == chunkRows { // the references need not be kept: they count up
+		s.grown(p.b, -8*int64(cap(c.ref)))
+		c.ref, c.seg, c.shared = nil, n, false
+		return
+	}
+	if c.shared {
+		c.ref, c.shared = append(make([]Ref, 0, cap(c.ref)), c.ref...), false
+	}
+	for i := p.from; i < p.to; i++ {
+		c.ref[i] = Ref{n, uint32(i - p.from)}
+	}
+}
