@@ -104,7 +104,7 @@ func TestProgressBar(t *testing.T) {
 }
 
 func TestInterrupts(t *testing.T) {
-	w, _, stderr, _, signals := testWorld(nil)
+	w, _, stderr, move, signals := testWorld(nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	soft, hard := w.interrupts(ctx)
@@ -113,6 +113,14 @@ func TestInterrupts(t *testing.T) {
 	if hard.Err() != nil || w.stopped.Load() || !strings.Contains(stderr.String(), "press Ctrl-C again") {
 		t.Errorf("after one: %v, %s", hard.Err(), stderr)
 	}
+	// timeout(1) sends it to the command, and then to the command's group.
+	signals <- os.Interrupt
+	select {
+	case <-hard.Done():
+		t.Error("one signal, given twice, stops at once")
+	case <-time.After(20 * time.Millisecond):
+	}
+	move(time.Second)
 	signals <- os.Interrupt
 	<-hard.Done()
 	if !w.stopped.Load() {
@@ -130,11 +138,15 @@ func TestInterruptedExitCode(t *testing.T) {
 		signals int
 		want    int
 	}{{0, exitFailed}, {1, exitInterrupted}, {2, exitInterrupted}} {
-		w, _, stderr, _, signals := testWorld(nil)
+		w, _, stderr, move, signals := testWorld(nil)
 		root := &cobra.Command{Use: "x", SilenceErrors: true, SilenceUsage: true, RunE: func(cmd *cobra.Command, _ []string) error {
 			soft, hard := w.interrupts(cmd.Context())
 			go func() {
-				for range c.signals {
+				for i := range c.signals {
+					if i > 0 {
+						<-soft
+						move(time.Second)
+					}
 					signals <- os.Interrupt
 				}
 			}()

@@ -211,6 +211,7 @@ func TakeCheckpoints(ctx context.Context, v Vault, resume bool, keep int, happen
 		clear(c.live)
 		lost := map[int64]bool{}
 		var gone []int64
+		forgotten := false
 		for _, e := range epochs {
 			cp, err := ReadCheckpoint(ctx, v, e)
 			if err != nil {
@@ -220,6 +221,8 @@ func TakeCheckpoints(ctx context.Context, v Vault, resume bool, keep int, happen
 			if happened != nil && !cp.Begun && !happened(cp) {
 				lost[cp.SealedEpoch] = true
 				gone = append(gone, e)
+				// A run that took the place from it knew that it happened.
+				forgotten = forgotten || cp.Epoch != cp.SealedEpoch
 				continue
 			}
 			c.live[e] = fileNames(cp)
@@ -228,7 +231,7 @@ func TakeCheckpoints(ctx context.Context, v Vault, resume bool, keep int, happen
 				c.last = nil
 			}
 		}
-		if len(lost) > 1 {
+		if len(lost) > 1 || forgotten {
 			// An epoch begins only when the one before was published.
 			return nil, schema.WithHint(fmt.Errorf("checkpoint %s: the output has none of the epochs %v", v, slices.Sorted(maps.Keys(lost))),
 				"the group's offsets have expired, or the topics are others: start anew at another place, with empty topics")

@@ -340,12 +340,3 @@ func brief[T any](s []T) string {
 	}
 	return fmt.Sprint(s)
 }
-
-// times are the values of a timestamp column.
-func times(col arrow.Array) []int64 {
-	var out []int64
-	for _, v := range col.(*array.Timestamp).TimestampValues() {
-		out = append(out, int64(v))
-	}
-	return out
-}

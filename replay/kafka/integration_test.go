@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -190,4 +191,13 @@ func TestRealRowAhead(t *testing.T) {
 	if !errors.Is(err, kerr.InvalidTimestamp) || !strings.Contains(schema.Hint(err), "message.timestamp.after.max.ms") {
 		t.Fatal(err)
 	}
+}
+
+// times are the values of a timestamp column.
+func times(col arrow.Array) []int64 {
+	var out []int64
+	for _, v := range col.(*array.Timestamp).TimestampValues() {
+		out = append(out, int64(v))
+	}
+	return out
 }

@@ -82,7 +82,7 @@ func (s *Sink) beginFencing(ctx context.Context) error {
 // not is one that never happened.
 func (s *Sink) Committed(sealed []byte) bool {
 	var t sealedTxn
-	if s.txn == nil {
+	if s.txn == nil || len(sealed) == 0 { // or was at least once then
 		return true
 	}
 	return json.Unmarshal(sealed, &t) == nil && t.Epoch <= s.txn.last
@@ -233,6 +233,9 @@ func (s *Sink) publishTxn(ctx context.Context, epoch int64, sealed []byte) error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var t sealedTxn
+	if len(sealed) == 0 {
+		sealed = []byte("{}") // of a run that was at least once
+	}
 	if err := json.Unmarshal(sealed, &t); err != nil {
 		return fmt.Errorf("kafka: publish epoch %d: damaged checkpoint? %w", epoch, err)
 	}

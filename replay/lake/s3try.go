@@ -178,7 +178,13 @@ type s3World struct {
 	tell     func(string)
 
 	mu      sync.Mutex
-	waiting map[string]int // requests in trouble by bucket
+	trouble map[string]*trouble // by bucket
+}
+
+// trouble is what is wrong with a bucket.
+type trouble struct {
+	requests int  // that wait for it
+	told     bool // and it did not answer since
 }
 
 type s3Key struct{}
@@ -190,28 +196,39 @@ func WithEvents(ctx context.Context, tell func(string)) context.Context {
 }
 
 func withS3(ctx context.Context, p patience, tell func(string)) context.Context {
-	return context.WithValue(ctx, s3Key{}, &s3World{patience: p, tell: tell, waiting: map[string]int{}})
+	return context.WithValue(ctx, s3Key{}, &s3World{patience: p, tell: tell, trouble: map[string]*trouble{}})
 }
 
 func s3WorldOf(ctx context.Context) *s3World {
 	if w, ok := ctx.Value(s3Key{}).(*s3World); ok {
 		return w
 	}
-	return &s3World{patience: defaultPatience, tell: func(string) {}, waiting: map[string]int{}}
+	return &s3World{patience: defaultPatience, tell: func(string) {}, trouble: map[string]*trouble{}}
 }
 
 func (w *s3World) enter(bucket string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.waiting[bucket]++; w.waiting[bucket] == 1 {
+	t := w.trouble[bucket]
+	if t == nil {
+		t = &trouble{}
+		w.trouble[bucket] = t
+	}
+	t.requests++
+	if !t.told {
+		t.told = true
 		w.tell(fmt.Sprintf("s3://%s does not answer, trying again: %v", bucket, err))
 	}
 }
 
+// leave is for each enter; well says that the request had its answer.
 func (w *s3World) leave(bucket string, well bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.waiting[bucket]--; w.waiting[bucket] == 0 && well {
+	t := w.trouble[bucket]
+	t.requests--
+	if t.requests == 0 && t.told && well {
+		t.told = false
 		w.tell(fmt.Sprintf("s3://%s answers again", bucket))
 	}
 }
