@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -35,6 +36,9 @@ type replayOptions struct {
 	checkpointRows  int64
 	keep            int
 	resume          bool
+
+	memory   string
+	stateDir string
 }
 
 func newReplay(w *world) *cobra.Command {
@@ -57,6 +61,10 @@ With --checkpoint the run saves itself every ten seconds, its outputs become
 visible epoch by epoch, and --resume goes on from the last checkpoint after a
 crash or a Ctrl-C, at any --parallelism; where there is none yet it starts at
 the beginning, so that a supervisor can always pass it.
+
+A run that holds more than half of --memory puts rows into files in
+--state-dir, and reads them from there; the files are gone when the process
+is. The answer is the same.
 
 The summary goes to stdout. With --to - the rows of the output go to stdout as
 NDJSON and the summary to stderr.`,
@@ -82,6 +90,8 @@ NDJSON and the summary to stderr.`,
 	f.Int64Var(&o.checkpointRows, "checkpoint-rows", 0, "also make a checkpoint after so many input rows (0: by time alone)")
 	f.IntVar(&o.keep, "keep", 3, "checkpoints to keep")
 	f.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint at --checkpoint, if there is one")
+	f.StringVar(&o.memory, "memory", "", "memory that the process may take; what it holds beyond goes to --state-dir (default: half of the machine's)")
+	f.StringVar(&o.stateDir, "state-dir", "", "folder for what memory has no room for (default: the system's folder for temporary files)")
 	f.BoolVar(&o.replace, "replace", false, "replace what an earlier run left at --to")
 	f.IntVar(&o.parallelism, "parallelism", 0, "number of shards (default: the number of CPUs)")
 	f.StringVar(&o.decisions, "decisions", "", "replay the decisions of an earlier run: its output folder")
@@ -119,11 +129,17 @@ func (o *replayOptions) run(ctx context.Context) error {
 		return err
 	}
 	soft, ctx := o.world.interrupts(ctx)
+	disk, release, err := o.takeMemory()
+	if err != nil {
+		return err
+	}
+	defer release()
 	run, err := o.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer run.close()
+	run.job.Disk = disk
 	if run.job.Checkpoints != nil {
 		run.job.StopAndSave = soft
 	} else {
@@ -199,6 +215,16 @@ func printSummary(w io.Writer, s *replay.Summary, format string) error {
 	}
 	if s.Checkpoints > 0 {
 		fmt.Fprintf(w, "checkpoints: %s, the longest pause %.0f ms\n", thousands(s.Checkpoints), 1000*s.MaxPause)
+	}
+	for _, k := range s.Skew {
+		of := "rows of " + k.Operator
+		if k.Side != "" {
+			of = k.Side + " " + of
+		}
+		fmt.Fprintf(w, "skew: %.0f %% of the %s have %s = %s\n", k.Share*100, of, strings.Join(k.Key, ", "), strings.Join(k.Value, ", "))
+	}
+	if d := s.Spilled; d != nil {
+		fmt.Fprintf(w, "state on disk: %s were written to %s, %s were there at most\n", bytesText(d.Bytes), d.Place, bytesText(d.PeakBytes))
 	}
 	_, err := fmt.Fprintf(w, "as %s in %.1f s, %s rows/s, %s of state at most\n", s.Mode, s.Seconds, thousands(int64(s.RowsPerSecond)), bytesText(s.PeakStateBytes))
 	return err

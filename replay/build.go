@@ -46,6 +46,7 @@ type stage struct {
 	what  string          // see SavedOperator
 	held  [][]SavedColumn // by store
 	tasks []*task
+	keys  [][]string // by port, what rows are spread by; none where all rows are of one shard
 }
 
 // flow is rows on their way: where they come from, what is done to them on the way out, what they are then.
@@ -246,6 +247,7 @@ func (g *graph) dedupe(f *flow, st *stream) error {
 		return err
 	}
 	g.keeps(tasks, "events of "+st.name, "id "+strings.Join(st.shape().ID, ", "), fields)
+	g.spreads(ids)
 	if err := g.connect(f, tasks, 0, ids); err != nil {
 		return err
 	}
@@ -276,9 +278,9 @@ func (g *graph) stage(op func() (operator, error)) ([]*task, error) {
 		if err != nil {
 			return nil, err
 		}
-		t := &task{op: o, in: make(chan message, 4), stats: g.stats, stores: o.stores(), disk: g.job.Disk, captured: g.capture}
+		t := &task{op: o, in: make(chan message, 4), stats: g.stats, stores: o.stores(), captured: g.capture}
 		for _, s := range t.stores {
-			s.SpillTo(t.disk)
+			s.SpillTo(g.job.Disk)
 		}
 		tasks = append(tasks, t)
 		g.tasks = append(g.tasks, t)
@@ -293,6 +295,18 @@ func (g *graph) keeps(tasks []*task, name, what string, held ...[]schema.Field) 
 		st.held = append(st.held, savedColumns(fields))
 	}
 	g.stages = append(g.stages, st)
+}
+
+// spreads notes what the rows of the stage that was made last are spread by, port by port.
+func (g *graph) spreads(keys ...[]*expr.Node) {
+	st := &g.stages[len(g.stages)-1]
+	for _, port := range keys {
+		var names []string
+		for _, k := range port {
+			names = append(names, k.String())
+		}
+		st.keys = append(st.keys, names)
+	}
 }
 
 // connect sends a flow's rows to the tasks of a stage, by key or in turn.
@@ -364,6 +378,7 @@ func (g *graph) buildJoin(n *sql.Join) (*flow, error) {
 	}
 	g.joins++
 	g.keeps(tasks, fmt.Sprintf("join %d", g.joins), sql.Shape(n), n.Left.Fields(), n.Right.Fields())
+	g.spreads(n.LeftKeys, n.RightKeys)
 	for port, side := range []*flow{left, right} {
 		if side.heavy && side.tasks == nil && g.shards > 1 {
 			if side, err = g.spread(side); err != nil {
@@ -460,7 +475,9 @@ func (g *graph) byGroup(n sql.Node, columns []int, time int, op func(origin) (op
 	for i, c := range columns {
 		keys[i] = expr.Column(c, fields[c].Name, fields[c].Type)
 	}
-	if len(keys) == 0 { // all rows are one group's
+	if len(keys) > 0 {
+		g.spreads(keys)
+	} else { // all rows are one group's
 		keys = []*expr.Node{expr.Literal(int64(0), schema.Type{Kind: schema.BigInt})}
 	}
 	return f, tasks, g.exchange(f, tasks, 0, keys, true)

@@ -143,6 +143,8 @@ type Summary struct {
 	StateRows      int64   `json:"state_rows_at_end"`
 	// Spilled is the state that memory had no room for; nil when there was none.
 	Spilled *Spilled `json:"spilled,omitempty"`
+	// Skew are the keys that many rows have, the heaviest first; none in a run of few rows.
+	Skew []Skew `json:"skew,omitempty"`
 	// Checkpoints is the number of checkpoints this process made, MaxPause the longest that a shard stood still
 	// for one.
 	Checkpoints int64   `json:"checkpoints,omitempty"`

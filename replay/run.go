@@ -144,6 +144,7 @@ func (g *graph) summary(took time.Duration) *Summary {
 	if d := g.job.Disk; d != nil && d.Written() > 0 {
 		s.Spilled = &Spilled{Place: d.Dir(), Bytes: d.Written(), PeakBytes: d.Peak()}
 	}
+	s.Skew = g.skews()
 	for i, o := range g.job.Outputs {
 		s.Outputs = append(s.Outputs, OutputSummary{Name: o.Name, Rows: g.counts[i].Load()})
 	}

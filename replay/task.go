@@ -87,7 +87,7 @@ type task struct {
 	stats   *stats
 	stores  []*state.Store // the operator's
 	told    holding        // what stats were told of
-	disk    *state.Disk    // nil: all state stays in memory
+	skews   []skew         // by port
 	// captured takes what the task holds at a barrier.
 	captured func(context.Context, *task, int64) error
 }
@@ -95,7 +95,7 @@ type task struct {
 // addSender makes room for one more sender on a port and returns its number.
 func (t *task) addSender(port int) int {
 	for len(t.senders) <= port {
-		t.senders = append(t.senders, nil)
+		t.senders, t.skews = append(t.senders, nil), append(t.skews, skew{})
 	}
 	t.senders[port] = append(t.senders[port], NoTime)
 	t.ends++
@@ -117,8 +117,11 @@ func (t *task) run(ctx context.Context) error {
 				if err := p.send(ctx, m.b, t.emit); err != nil {
 					return err
 				}
-			} else if err := t.op.process(ctx, &m); err != nil {
-				return err
+			} else {
+				t.skews[m.port].see(&m)
+				if err := t.op.process(ctx, &m); err != nil {
+					return err
+				}
 			}
 		}
 		if m.end {
@@ -199,16 +202,9 @@ func (t *task) capture(ctx context.Context, epoch int64, sent *int64) error {
 
 // balance lets the state go to disk that memory has no room for. What waits to leave leaves before.
 func (t *task) balance(ctx context.Context) error {
-	if t.disk != nil && len(t.stores) > 0 {
-		if t.disk.Full() && t.op.pending() > 0 {
-			if err := t.op.flush(ctx, t.emit); err != nil {
-				return err
-			}
-		}
-		for _, s := range t.stores {
-			if err := s.Balance(); err != nil {
-				return err
-			}
+	for _, s := range t.stores {
+		if err := s.Balance(func() error { return t.op.flush(ctx, t.emit) }); err != nil {
+			return err
 		}
 	}
 	t.account()

@@ -112,7 +112,7 @@ func (l *live) step(probe bool) {
 	l.s.Insert(seg, l.rows, l.hashes, nil)
 	l.s.Unpin(seg)
 	l.s.Expire(l.now - l.live)
-	if err := l.s.Balance(); err != nil {
+	if err := l.s.Balance(nil); err != nil {
 		l.b.Fatal(err)
 	}
 }

@@ -24,12 +24,12 @@ const (
 )
 
 // chunk is chunkRows rows of a bucket; fewer in the last. Rows are added, never moved, so that a bucket grows without
-// copying what it has.
+// copying what it has. Hashes and times of a chunk that is on disk as a whole lie there, too.
 type chunk struct {
 	hash     []uint64
 	time     []int64
-	next     []int32
-	ref      []Ref // nil: row i is row i of segment seg
+	next     []int32 // nil: no row has one before it
+	ref      []Ref   // nil: row i is row i of segment seg
 	seg      uint32
 	matched  []uint64
 	kept     []uint64
@@ -61,7 +61,15 @@ func (c *chunk) refs(from, to int) []Ref {
 func (b *bucket) spans(t, width int64) bool { return t >= b.start && t-b.start < width }
 
 // rowBytes is the memory of a row in a chunk, without its reference.
-const rowBytes = 8 + 8 + 4
+const rowBytes = 8 + 8
+
+// before is the row of the same hash that came before row i, -1 for none.
+func (c *chunk) before(i int32) int32 {
+	if c.next == nil {
+		return -1
+	}
+	return c.next[i] - 1
+}
 
 // append adds a row to a bucket and gives its place.
 func (s *Store) append(b *bucket, h uint64, t int64, r Ref) int32 {
@@ -75,7 +83,9 @@ func (s *Store) append(b *bucket, h uint64, t int64, r Ref) int32 {
 	}
 	c.hash = append(c.hash, h)
 	c.time = append(c.time, t)
-	c.next = append(c.next, 0)
+	if c.next != nil {
+		c.next = append(c.next, 0)
+	}
 	c.ref = append(c.ref, r)
 	if i&63 == 0 {
 		c.matched, c.kept = append(c.matched, 0), append(c.kept, 0)
@@ -95,12 +105,18 @@ func (s *Store) extend(b *bucket, c *chunk) {
 	}
 	c.hash = append(make([]uint64, 0, n), c.hash...)
 	c.time = append(make([]int64, 0, n), c.time...)
-	c.next = append(make([]int32, 0, n), c.next...)
+	if c.next != nil {
+		c.next = append(make([]int32, 0, n), c.next...)
+	}
 	c.ref, c.shared = append(make([]Ref, 0, n), c.ref...), false
 	words := (n + 63) / 64
 	c.matched = append(make([]uint64, 0, words), c.matched...)
 	c.kept = append(make([]uint64, 0, words), c.kept...)
-	s.grown(b, int64(n-had)*(rowBytes+8))
+	per := int64(rowBytes + 8)
+	if c.next != nil {
+		per += 4
+	}
+	s.grown(b, int64(n-had)*per)
 }
 
 func (s *Store) grown(b *bucket, bytes int64) {
@@ -129,7 +145,12 @@ func (s *Store) link(b *bucket, i int32, h uint64) {
 			return
 		}
 		if before := int32(uint32(v)) - 1; uint32(v>>32) == tag && b.hashAt(before) == h {
-			b.chunks[i>>chunkBits].next[i&(chunkRows-1)] = before + 1
+			c := b.chunks[i>>chunkBits]
+			if c.next == nil {
+				c.next = make([]int32, len(c.hash), cap(c.hash))
+				s.grown(b, 4*int64(cap(c.hash)))
+			}
+			c.next[i&(chunkRows-1)] = before + 1
 			b.table[p] = uint64(tag)<<32 | uint64(i+1)
 			return
 		}
@@ -142,6 +163,7 @@ func (s *Store) link(b *bucket, i int32, h uint64) {
 func (s *Store) grow(b *bucket) {
 	old := b.table
 	b.table = make([]uint64, max(16, len(old)/2*3))
+	largePages(b.table)
 	s.grown(b, int64(len(b.table)-len(old))*8)
 	for _, v := range old {
 		if v == 0 {

@@ -145,6 +145,15 @@ func (c *Column) Null(i int) bool {
 // Int64 is row i of a column of 64-bit values.
 func (c *Column) Int64(i int) int64 { return c.v8[i] }
 
+// Text is row i for people.
+func (c *Column) Text(i int) string {
+	a, err := Gather(c.dt, []*Column{c}, []Ref{{Row: uint32(i)}})
+	if err != nil {
+		return err.Error()
+	}
+	return a.ValueStr(0)
+}
+
 // Bytes is row i of a text or binary column; the memory is the column's.
 func (c *Column) Bytes(i int) []byte {
 	if c.layout == layoutCode {

@@ -56,6 +56,9 @@ func (d *Disk) Written() int64 { return d.written.Load() }
 // Peak is how many bytes lay on disk at most.
 func (d *Disk) Peak() int64 { return d.peak.Load() }
 
+// Held is how many bytes lie on disk for rows that are held.
+func (d *Disk) Held() int64 { return d.now.Load() }
+
 // Full reports whether the stores hold more in memory than they shall.
 func (d *Disk) Full() bool { return d.memory.Load() > d.budget }
 
@@ -103,7 +106,7 @@ func (d *Disk) create() (*spillFile, error) {
 		return nil, d.failed(err)
 	}
 	out := &spillFile{disk: d, f: f}
-	out.w = bufio.NewWriterSize(out, 1<<18)
+	out.w = bufio.NewWriterSize(out, 1<<14)
 	return out, nil
 }
 
@@ -211,7 +214,7 @@ func (p *placed) column(m *mapping) Column {
 }
 
 // values are the bytes of a file as numbers.
-func values[T int32 | int64](m *mapping, s span) []T {
+func values[T int32 | int64 | uint64](m *mapping, s span) []T {
 	b := m.bytes(s)
 	if len(b) == 0 {
 		return nil
@@ -231,14 +234,20 @@ const (
 )
 
 // Balance spills some of the earliest buckets' rows when the run holds more in memory than it shall, and gives back the
-// memory of what was read from disk. References to rows, but for those in an Entry, end here.
-func (s *Store) Balance() error {
+// memory of what was read from disk. References to rows, but for those in an Entry, end when it spills: use, when not nil,
+// is called before.
+func (s *Store) Balance(use func() error) error {
 	d := s.disk
 	if d == nil {
 		return nil
 	}
 	s.tell()
 	if d.Full() && s.held > 0 && s.held >= min(leastSpill, d.budget/64) {
+		if use != nil {
+			if err := use(); err != nil {
+				return err
+			}
+		}
 		if err := s.spill(min(max(s.held/8, leastSpill), mostSpill)); err != nil {
 			return err
 		}
@@ -274,6 +283,7 @@ type cold struct {
 	c        *chunk
 	from, to int
 	columns  []placed // the store's, then the keys that are computed
+	hashes   span
 	times    span
 	parts    span
 	offsets  span
@@ -364,6 +374,9 @@ func (s *Store) write(f *spillFile, p *cold, positions bool) error {
 		}
 	}
 	var err error
+	if p.hashes, err = f.put(arrow.Uint64Traits.CastToBytes(p.c.hash[p.from:p.to])); err != nil {
+		return err
+	}
 	if p.times, err = f.put(arrow.Int64Traits.CastToBytes(p.c.time[p.from:p.to])); err != nil {
 		return err
 	}
@@ -411,9 +424,12 @@ func (s *Store) move(m *mapping, p *cold) {
 	c := p.c
 	s.dropAll(c.refs(p.from, p.to))
 	c.spilled = p.to
-	if p.from == 0 && p.to == chunkRows { // the references need not be kept: they count up
-		s.grown(p.b, -8*int64(cap(c.ref)))
+	if p.from == 0 && p.to == chunkRows {
+		// References that count up need not be kept, and of hashes and times the table and the chunk's bounds know
+		// enough: they are read where a row was found.
+		s.grown(p.b, -chunkRows*(rowBytes+8))
 		c.ref, c.seg, c.shared = nil, n, false
+		c.hash, c.time = values[uint64](m, p.hashes), values[int64](m, p.times)
 		return
 	}
 	if c.shared {

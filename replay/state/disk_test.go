@@ -146,7 +146,7 @@ func TestAStoreOnDiskIsAStoreInMemory(t *testing.T) {
 				return fmt.Sprint(at, out)
 			})
 			for _, s := range p.s {
-				if err := s.Balance(); err != nil {
+				if err := s.Balance(nil); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -223,7 +223,7 @@ func TestLargeBucketsSpillWholeChunks(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			if err := s.Balance(); err != nil {
+			if err := s.Balance(nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -253,7 +253,7 @@ func TestLargeBucketsSpillWholeChunks(t *testing.T) {
 			if err := r.Restore(restoring, n, seg, []string{"k", "s", "l", "b", "id"}, func(uint64) bool { return true }); err != nil {
 				t.Fatal(err)
 			}
-			if err := r.Balance(); err != nil {
+			if err := r.Balance(nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -315,7 +315,7 @@ func TestAFullDiskIsNamed(t *testing.T) {
 	seg := s.Add(cols, keys, times, nil, nil, 10000)
 	s.Insert(seg, rows, hashes, nil)
 	s.Unpin(seg)
-	if err = s.Balance(); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), dir) {
+	if err = s.Balance(nil); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), dir) {
 		t.Fatalf("got %v", err)
 	}
 	if on, _ := s.Spilled(); on != 0 || len(dump2(s)) != 500 {

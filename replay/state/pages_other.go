@@ -10,3 +10,6 @@ func residentMemory(turn int) int64 {
 	}
 	return 0
 }
+
+// largePages is left to the system.
+func largePages([]uint64) {}

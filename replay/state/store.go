@@ -315,7 +315,7 @@ func (s *Store) probe(b *bucket, rows []int32, hashes []uint64, times []int64, l
 				found = append(found, r)
 				entries = append(entries, Entry{b, e})
 			}
-			e = c.next[i] - 1
+			e = c.before(i)
 		}
 	}
 	return found, entries
@@ -374,7 +374,7 @@ func (s *Store) ProbeOne(hash uint64, from, to int64, visit func(Entry) bool) {
 		}
 		for e := b.find(hash); e >= 0; {
 			c, i := b.chunks[e>>chunkBits], e&(chunkRows-1)
-			next := c.next[i] - 1
+			next := c.before(i)
 			if c.time[i] >= from && c.time[i] <= to {
 				if !visit(Entry{b, e}) {
 					return
