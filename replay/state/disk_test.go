@@ -376,7 +376,7 @@ func TestTextOnDiskKeepsItsDictionary(t *testing.T) {
 		s.Insert(n, rows, hashes, nil)
 		s.Unpin(n)
 		if seg < 4 {
-			if err := s.Balance(); err != nil {
+			if err := s.Balance(nil); err != nil {
 				t.Fatal(err)
 			}
 		}
