@@ -162,6 +162,7 @@ type placed struct {
 	bufs  []span
 	none  []bool // which buffers there are not
 	kids  []placed
+	words *array.Data // a dictionary stays in memory, where all columns share it
 }
 
 func (f *spillFile) putArray(d arrow.ArrayData) (placed, error) {
@@ -175,6 +176,9 @@ func (f *spillFile) putArray(d arrow.ArrayData) (placed, error) {
 			}
 		}
 		p.bufs, p.none = append(p.bufs, s), append(p.none, b == nil)
+	}
+	if p.dt.ID() == arrow.DICTIONARY {
+		p.words = d.Dictionary().(*array.Data)
 	}
 	for _, k := range d.Children() {
 		kid, err := f.putArray(k)
@@ -192,6 +196,9 @@ func (p *placed) data(m *mapping) arrow.ArrayData {
 		if !p.none[i] {
 			bufs[i] = memory.NewBufferBytes(m.bytes(s))
 		}
+	}
+	if p.words != nil {
+		return array.NewDataWithDictionary(p.dt, p.n, bufs, p.nulls, 0, p.words)
 	}
 	var kids []arrow.ArrayData
 	for i := range p.kids {
@@ -346,7 +353,7 @@ func (s *Store) write(f *spillFile, p *cold, positions bool) error {
 	before := f.size
 	refs := p.c.refs(p.from, p.to)
 	put := func(dt arrow.DataType, columns []*Column) error {
-		a, err := Gather(dt, columns, refs)
+		a, err := GatherCoded(dt, columns, refs)
 		if err != nil {
 			return err
 		}

@@ -343,3 +343,60 @@ func TestLeavingsOfDeadProcessesGo(t *testing.T) {
 		t.Fatalf("left: %v", left)
 	}
 }
+
+// TestTextOnDiskKeepsItsDictionary spills rows whose text is a dictionary, and gathers them with rows in memory.
+func TestTextOnDiskKeepsItsDictionary(t *testing.T) {
+	d, err := NewDisk(t.TempDir(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewStore(100, []arrow.DataType{arrow.BinaryTypes.String}, 1)
+	s.Describe([]string{"k"}, []int{0})
+	s.SpillTo(d)
+	words := newGrowingWords()
+	var want []string
+	for seg := range 5 {
+		var texts []*string
+		var times []int64
+		var rows []int32
+		hashes := make([]uint64, 50)
+		for i := range 50 {
+			text := fmt.Sprint("word ", (seg*50+i)%(7+seg))
+			want = append(want, text)
+			if i%9 == 0 {
+				texts, want[len(want)-1] = append(texts, nil), "(null)"
+			} else {
+				texts = append(texts, &text)
+			}
+			hashes[i] = uint64(seg*50 + i)
+			times, rows = append(times, int64(i)), append(rows, int32(i))
+		}
+		cols := []Column{View(words.code(texts))}
+		n := s.Add(cols, cols, times, nil, nil, 1000)
+		s.Insert(n, rows, hashes, nil)
+		s.Unpin(n)
+		if seg < 4 {
+			if err := s.Balance(nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var refs []Ref
+	s.Range(0, 100, func(e Entry) { refs = append(refs, e.Ref()) })
+	a, err := GatherCoded(arrow.BinaryTypes.String, s.Column(0), refs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.onDisk == 0 || s.onDisk == s.rows || a.DataType().ID() != arrow.DICTIONARY {
+		t.Errorf("%d of %d rows are on disk, and the column is %s", s.onDisk, s.rows, a.DataType())
+	}
+	plain, err := Plain(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, w := range want {
+		if got := plain.ValueStr(i); got != w {
+			t.Fatalf("row %d is %s, want %s", i, got, w)
+		}
+	}
+}
