@@ -32,9 +32,10 @@ type Disk struct {
 const spillName = "lockstep-*.spill"
 
 // NewDisk takes a folder, which is made if need be, for the stores of a process that shall take at most limit bytes of
-// memory. The stores shall have half of it: the rest is for rows on their way, and for what waits to be collected.
+// memory. The stores shall have three eighths of it: the rest is for rows on their way, for what waits to be collected,
+// and for pages of files.
 func NewDisk(dir string, limit int64) (*Disk, error) {
-	d := &Disk{dir: dir, limit: limit, budget: limit / 2, write: (*os.File).Write}
+	d := &Disk{dir: dir, limit: limit, budget: limit / 8 * 3, write: (*os.File).Write}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, d.failed(err)
 	}
@@ -246,7 +247,9 @@ func (s *Store) Balance(use func() error) error {
 		}
 		s.tell()
 	}
-	s.trim()
+	if s.turn++; s.turn%8 == 0 {
+		s.trim()
+	}
 	return nil
 }
 
@@ -261,7 +264,7 @@ func (s *Store) trim() {
 	if len(s.files) == 0 {
 		return
 	}
-	if s.turn++; residentMemory(s.turn) < s.disk.limit/8*7 {
+	if residentMemory(s.turn) < s.disk.limit/8*7 {
 		return
 	}
 	s.files = slices.DeleteFunc(s.files, func(m *mapping) bool { return m.segments == 0 })
