@@ -435,9 +435,8 @@ func (s *Store) expire(gone func(*bucket) bool) {
 		s.index -= b.bytes
 		for _, c := range b.chunks {
 			s.onDisk -= c.spilled
-			if c.ref == nil {
-				s.drop(c.seg, len(c.time))
-				continue
+			for _, seg := range c.segs {
+				s.drop(seg, 1<<c.shift)
 			}
 			s.dropAll(c.ref)
 		}
