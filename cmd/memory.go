@@ -38,8 +38,9 @@ func (o *replayOptions) takeMemory() (disk *state.Disk, release func(), err erro
 	if disk, err = state.NewDisk(dir, limit); err != nil {
 		return nil, nil, err
 	}
-	// Beside what the runtime counts there are the program itself, and pages of files that are mapped.
+	// Beside what the runtime counts there are the program itself, and pages of files that are mapped: the more of them
+	// may stay, the fewer are read again.
 	before := debug.SetMemoryLimit(-1)
-	debug.SetMemoryLimit(min(before, limit/16*13))
+	debug.SetMemoryLimit(min(before, limit/8*5))
 	return disk, func() { debug.SetMemoryLimit(before) }, nil
 }

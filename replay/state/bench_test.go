@@ -42,11 +42,22 @@ func BenchmarkLive(b *testing.B) {
 				begun := time.Now()
 				snap := l.s.Snapshot("x")
 				b.ReportMetric(float64(time.Since(begun).Microseconds())/1000, "pause-ms")
-				size := 0
-				if _, err := snap.Write(func(_ string, data []byte) error { size += len(data); return nil }); err != nil {
+				size, files := 0, map[string][]byte{}
+				saved, err := snap.Write(func(name string, data []byte) error {
+					size, files[name] = size+len(data), data
+					return nil
+				})
+				if err != nil {
 					b.Fatal(err)
 				}
 				b.ReportMetric(float64(size)/float64(l.s.Rows()), "checkpoint-B/live")
+				rows := l.s.Rows()
+				before = cpuTime()
+				l.restore(saved, files)
+				b.ReportMetric((cpuTime() - before).Seconds(), "restore-cpu-s")
+				if l.s.Rows() != rows {
+					b.Fatalf("%d rows restored, want %d", l.s.Rows(), rows)
+				}
 			})
 		}
 	}
@@ -66,26 +77,52 @@ type live struct {
 	found   []int32
 	entries []Entry
 	matched int
+	spill   bool
 }
 
 func newLive(b *testing.B, rows int, spill bool) *live {
-	l := &live{
-		s: NewStore(int64(rows)*2/5, []arrow.DataType{arrow.PrimitiveTypes.Int64, arrow.PrimitiveTypes.Int64, arrow.PrimitiveTypes.Int64}, 1),
-		b: b, live: int64(rows) * 4 / 5, rng: rand.New(rand.NewPCG(1, 1)), hashes: make([]uint64, liveBlock),
-	}
-	l.s.Describe([]string{"k", "a", "b"}, []int{0})
-	if spill {
-		d, err := NewDisk(b.TempDir(), 2<<30)
-		if err != nil {
-			b.Fatal(err)
-		}
-		d.budget = 1 << 20
-		l.s.SpillTo(d)
-	}
+	l := &live{b: b, live: int64(rows) * 4 / 5, rng: rand.New(rand.NewPCG(1, 1)), hashes: make([]uint64, liveBlock), spill: spill}
+	l.empty()
 	for i := range int32(liveBlock) {
 		l.rows = append(l.rows, i)
 	}
 	return l
+}
+
+// empty gives it a store without rows.
+func (l *live) empty() {
+	l.s = NewStore(l.live/2, []arrow.DataType{arrow.PrimitiveTypes.Int64, arrow.PrimitiveTypes.Int64, arrow.PrimitiveTypes.Int64}, 1)
+	l.s.Describe([]string{"k", "a", "b"}, []int{0})
+	if l.spill {
+		d, err := NewDisk(l.b.TempDir(), 2<<30)
+		if err != nil {
+			l.b.Fatal(err)
+		}
+		d.budget = 1 << 20
+		l.s.SpillTo(d)
+	}
+}
+
+// restore takes up what was saved.
+func (l *live) restore(saved *SavedStore, files map[string][]byte) {
+	l.empty()
+	r, err := Restore(saved, files[saved.Marks.Name])
+	if err != nil {
+		l.b.Fatal(err)
+	}
+	for n, f := range r.Segments() {
+		seg, err := OpenSegment(f, files[f.Name])
+		if err == nil {
+			err = l.s.Restore(r, n, seg, []string{"k", "a", "b"}, func(uint64) bool { return true })
+		}
+		if err == nil {
+			err = l.s.Balance(nil)
+		}
+		if err != nil {
+			l.b.Fatal(err)
+		}
+		delete(files, f.Name)
+	}
 }
 
 func (l *live) step(probe bool) {

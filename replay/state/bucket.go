@@ -29,8 +29,9 @@ type chunk struct {
 	hash     []uint64
 	time     []int64
 	next     []int32 // nil: no row has one before it
-	ref      []Ref   // nil: row i is row i of segment seg
-	seg      uint32
+	ref      []Ref   // nil: the chunk is on disk as a whole, each 1<<shift of its rows in one of segs
+	segs     []uint32
+	shift    uint8
 	matched  []uint64
 	kept     []uint64
 	min, max int64
@@ -41,9 +42,13 @@ type chunk struct {
 
 func (c *chunk) at(i int) Ref {
 	if c.ref == nil {
-		return Ref{c.seg, uint32(i)}
+		return refIn(c.segs, c.shift, i)
 	}
 	return c.ref[i]
+}
+
+func refIn(segs []uint32, shift uint8, i int) Ref {
+	return Ref{segs[i>>shift], uint32(i & (1<<shift - 1))}
 }
 
 // refs are those of the rows from..to-1.
@@ -53,7 +58,7 @@ func (c *chunk) refs(from, to int) []Ref {
 	}
 	out := make([]Ref, to-from)
 	for i := range out {
-		out[i] = Ref{c.seg, uint32(from + i)}
+		out[i] = refIn(c.segs, c.shift, from+i)
 	}
 	return out
 }

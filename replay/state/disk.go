@@ -32,9 +32,10 @@ type Disk struct {
 const spillName = "lockstep-*.spill"
 
 // NewDisk takes a folder, which is made if need be, for the stores of a process that shall take at most limit bytes of
-// memory. The stores shall have half of it: the rest is for rows on their way, and for what waits to be collected.
+// memory. The stores shall have three eighths of it: the rest is for rows on their way, for what waits to be collected,
+// and for pages of files.
 func NewDisk(dir string, limit int64) (*Disk, error) {
-	d := &Disk{dir: dir, limit: limit, budget: limit / 2, write: (*os.File).Write}
+	d := &Disk{dir: dir, limit: limit, budget: limit / 8 * 3, write: (*os.File).Write}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, d.failed(err)
 	}
@@ -268,7 +269,7 @@ func (s *Store) trim() {
 	if len(s.files) == 0 {
 		return
 	}
-	if s.turn++; residentMemory(s.turn) < s.disk.limit/8*7 {
+	if s.turn++; residentMemory(s.turn) < s.disk.limit/4*3 {
 		return
 	}
 	s.files = slices.DeleteFunc(s.files, func(m *mapping) bool { return m.segments == 0 })
@@ -282,12 +283,34 @@ type cold struct {
 	b        *bucket
 	c        *chunk
 	from, to int
-	columns  []placed // the store's, then the keys that are computed
+	blocks   []block
 	hashes   span
 	times    span
-	parts    span
-	offsets  span
-	size     int64
+}
+
+// block is a segment on disk. All columns of its rows lie near one another, so that a row that is found is read with one
+// or two pages' faults, however many columns it has.
+type block struct {
+	n       int
+	columns []placed // the store's, then the keys that are computed
+	parts   span
+	offsets span
+	size    int64
+}
+
+const (
+	blockBytes = 64 << 10 // what Linux maps at one fault
+	leastBlock = 512
+)
+
+// blockShift is the power of two that a block's rows are.
+func (s *Store) blockShift() uint8 {
+	per := s.held / int64(max(s.rows-s.onDisk, 1))
+	shift := uint8(chunkBits)
+	for 1<<shift > leastBlock && per<<shift > blockBytes {
+		shift--
+	}
+	return shift
 }
 
 // coldest chooses rows of about so many bytes in memory, of the earliest buckets. The chunk that rows were added to last
@@ -328,9 +351,9 @@ func (s *Store) spill(bytes int64) error {
 	if err != nil {
 		return err
 	}
-	positions := s.Positioned()
+	positions, shift := s.Positioned(), s.blockShift()
 	for i := range pieces {
-		if err := s.write(f, &pieces[i], positions); err != nil {
+		if err := s.write(f, &pieces[i], shift, positions); err != nil {
 			f.close()
 			return err
 		}
@@ -342,67 +365,111 @@ func (s *Store) spill(bytes int64) error {
 	}
 	s.files = append(s.files, m)
 	for i := range pieces {
-		s.move(m, &pieces[i])
+		s.move(m, &pieces[i], shift)
 	}
 	m.trim()
 	return nil
 }
 
-// write puts rows into a file, column by column.
-func (s *Store) write(f *spillFile, p *cold, positions bool) error {
-	before := f.size
-	refs := p.c.refs(p.from, p.to)
-	put := func(dt arrow.DataType, columns []*Column) error {
-		a, err := GatherCoded(dt, columns, refs)
-		if err != nil {
-			return err
-		}
-		at, err := f.putArray(a.Data())
-		p.columns = append(p.columns, at)
-		return err
-	}
-	for i, t := range s.types {
-		if err := put(t, s.columns[i]); err != nil {
-			return err
-		}
-	}
-	for k := range s.keys {
-		if computed(s.keyed, k) {
-			if err := put(keyType(s.keys[k]), s.keys[k]); err != nil {
-				return err
-			}
-		}
-	}
-	var err error
+// write puts rows into a file, block by block.
+func (s *Store) write(f *spillFile, p *cold, shift uint8, positions bool) (err error) {
 	if p.hashes, err = f.put(arrow.Uint64Traits.CastToBytes(p.c.hash[p.from:p.to])); err != nil {
 		return err
 	}
 	if p.times, err = f.put(arrow.Int64Traits.CastToBytes(p.c.time[p.from:p.to])); err != nil {
 		return err
 	}
+	for from := p.from; from < p.to; from += 1 << shift {
+		blk, err := s.writeBlock(f, p.c.refs(from, min(from+1<<shift, p.to)), positions)
+		if err != nil {
+			return err
+		}
+		p.blocks = append(p.blocks, blk)
+	}
+	return nil
+}
+
+func (s *Store) writeBlock(f *spillFile, refs []Ref, positions bool) (blk block, err error) {
+	before := f.size
+	blk.n = len(refs)
+	put := func(dt arrow.DataType, columns []*Column) error {
+		a, err := GatherCoded(dt, columns, refs)
+		if err != nil {
+			return err
+		}
+		at, err := f.putArray(a.Data())
+		blk.columns = append(blk.columns, at)
+		return err
+	}
+	for i, t := range s.types {
+		if err := put(t, s.columns[i]); err != nil {
+			return blk, err
+		}
+	}
+	for k := range s.keys {
+		if computed(s.keyed, k) {
+			if err := put(keyType(s.keys[k]), s.keys[k]); err != nil {
+				return blk, err
+			}
+		}
+	}
 	if positions {
 		parts, offsets := make([]int32, len(refs)), make([]int64, len(refs))
 		for i, r := range refs {
 			parts[i], offsets[i] = s.Position(r)
 		}
-		if p.parts, err = f.put(arrow.Int32Traits.CastToBytes(parts)); err != nil {
-			return err
+		if blk.parts, err = f.put(arrow.Int32Traits.CastToBytes(parts)); err != nil {
+			return blk, err
 		}
-		if p.offsets, err = f.put(arrow.Int64Traits.CastToBytes(offsets)); err != nil {
-			return err
+		if blk.offsets, err = f.put(arrow.Int64Traits.CastToBytes(offsets)); err != nil {
+			return blk, err
 		}
 	}
-	p.size = f.size - before
-	return nil
+	blk.size = f.size - before + int64(len(refs))*rowBytes // hashes and times are the rows' as well
+	return blk, nil
 }
 
 // move makes the store refer to rows on disk, and lets go of those in memory.
-func (s *Store) move(m *mapping, p *cold) {
+func (s *Store) move(m *mapping, p *cold, shift uint8) {
+	c := p.c
+	times := values[int64](m, p.times)
+	whole := p.from == 0 && p.to == chunkRows
+	old := c.refs(p.from, p.to)
+	if !whole && c.shared {
+		c.ref, c.shared = append(make([]Ref, 0, cap(c.ref)), c.ref...), false
+	}
+	at := p.from
+	for i := range p.blocks {
+		blk := &p.blocks[i]
+		n := s.addBlock(m, blk, times[at-p.from:at-p.from+blk.n])
+		s.dropAll(old[at-p.from : at-p.from+blk.n])
+		if whole {
+			c.segs = append(c.segs, n)
+		} else {
+			for k := range blk.n {
+				c.ref[at+k] = Ref{n, uint32(k)}
+			}
+		}
+		at += blk.n
+	}
+	c.spilled = p.to
+	s.onDisk += p.to - p.from
+	if whole {
+		// References that count up need not be kept, and of hashes and times the table and the chunk's bounds know
+		// enough: they are read where a row was found.
+		s.grown(p.b, -chunkRows*(rowBytes+8))
+		c.ref, c.shift, c.shared = nil, shift, false
+		c.hash, c.time = values[uint64](m, p.hashes), times
+	}
+}
+
+// addBlock makes a block a segment of the store.
+func (s *Store) addBlock(m *mapping, blk *block, times []int64) uint32 {
 	cols, keys := make([]Column, len(s.types)), make([]Column, len(s.keys))
 	at := 0
 	next := func() Column {
 		at++
-		return p.columns[at-1].column(m)
+		return blk.columns[at-1].column(m)
 	}
 	for i := range cols {
 		cols[i] = next()
@@ -414,28 +481,9 @@ func (s *Store) move(m *mapping, p *cold) {
 			keys[k] = cols[s.keyed[k]]
 		}
 	}
-	n := s.add(cols, keys, &segment{
-		times: values[int64](m, p.times), parts: values[int32](m, p.parts), offsets: values[int64](m, p.offsets),
-		rows: p.to - p.from, bytes: p.size, file: m,
-	})
 	m.segments++
-	s.mapped += p.size
-	s.onDisk += p.to - p.from
-	c := p.c
-	s.dropAll(c.refs(p.from, p.to))
-	c.spilled = p.to
-	if p.from == 0 && p.to == chunkRows {
-		// References that count up need not be kept, and of hashes and times the table and the chunk's bounds know
-		// enough: they are read where a row was found.
-		s.grown(p.b, -chunkRows*(rowBytes+8))
-		c.ref, c.seg, c.shared = nil, n, false
-		c.hash, c.time = values[uint64](m, p.hashes), values[int64](m, p.times)
-		return
-	}
-	if c.shared {
-		c.ref, c.shared = append(make([]Ref, 0, cap(c.ref)), c.ref...), false
-	}
-	for i := p.from; i < p.to; i++ {
-		c.ref[i] = Ref{n, uint32(i - p.from)}
-	}
+	s.mapped += blk.size
+	return s.add(cols, keys, &segment{
+		times: times, parts: values[int32](m, blk.parts), offsets: values[int64](m, blk.offsets), rows: blk.n, bytes: blk.size, file: m,
+	})
 }

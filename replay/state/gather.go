@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -141,14 +142,20 @@ func kidsOf(columns []*Column, k int) []*Column {
 	return out
 }
 
+func (c *Column) nullable() bool { return c.valid != nil || c.layout == layoutNull }
+
 // gatherValidity gives no buffer when no row is NULL, the common case.
 func gatherValidity(columns []*Column, refs []Ref) (*memory.Buffer, int) {
 	nullable := false
-	for _, c := range columns {
-		if c != nil && (c.valid != nil || c.layout == layoutNull) {
-			nullable = true
-			break
+	if len(refs) < len(columns) {
+		for i, r := range refs {
+			if r.Segment != NoSegment && (i == 0 || r.Segment != refs[i-1].Segment) && columns[r.Segment].nullable() {
+				nullable = true
+				break
+			}
 		}
+	} else {
+		nullable = slices.ContainsFunc(columns, func(c *Column) bool { return c != nil && c.nullable() })
 	}
 	var out []byte
 	nulls := 0
@@ -183,6 +190,14 @@ func gatherFixed[T any](columns []*Column, refs []Ref, values func(*Column) []T)
 		for i, r := range refs {
 			if r.Segment == 0 {
 				out[i] = v[r.Row]
+			}
+		}
+		return out
+	}
+	if len(refs) < len(columns) { // few rows out of many segments
+		for i, r := range refs {
+			if r.Segment != NoSegment {
+				out[i] = values(columns[r.Segment])[r.Row]
 			}
 		}
 		return out

@@ -108,12 +108,15 @@ type freshSegment struct {
 	rows []freshRows
 }
 
-// freshRows are rows of one chunk; where ref is nil they are those of a segment from a row on.
+// freshRows are rows of one chunk; where ref is nil they are those of the chunk from a row on, in its segments on disk.
 type freshRows struct {
 	hash []uint64
 	time []int64
 	ref  []Ref
-	from Ref
+
+	segs  []uint32
+	shift uint8
+	from  int
 }
 
 func (f *freshRows) refs() []Ref {
@@ -122,7 +125,7 @@ func (f *freshRows) refs() []Ref {
 	}
 	out := make([]Ref, len(f.hash))
 	for i := range out {
-		out[i] = Ref{f.from.Segment, f.from.Row + uint32(i)}
+		out[i] = refIn(f.segs, f.shift, f.from+i)
 	}
 	return out
 }
@@ -162,7 +165,7 @@ func (s *Store) Snapshot(name string) *Snapshot {
 			c := b.chunks[b.saved>>chunkBits]
 			from := b.saved & (chunkRows - 1)
 			to := min(len(c.time), from+pieceRows)
-			rows := freshRows{hash: c.hash[from:to:to], time: c.time[from:to:to], from: Ref{c.seg, uint32(from)}}
+			rows := freshRows{hash: c.hash[from:to:to], time: c.time[from:to:to], segs: c.segs, shift: c.shift, from: from}
 			if c.ref != nil {
 				rows.ref, c.shared = c.ref[from:to:to], true
 			}

@@ -261,7 +261,8 @@ func mod(a, b int64) int64 {
 }
 
 // Probe finds, for each of the rows (times[row], hashes[row]), the held rows of equal hash whose time lies in
-// [time+lo, time+hi], and appends both to the two slices. The keys themselves are the caller's to compare.
+// [time+lo, time+hi], and appends both to the two slices. The keys are the caller's to compare: another hash may be
+// taken for equal.
 func (s *Store) Probe(rows []int32, hashes []uint64, times []int64, lo, hi int64, found []int32, entries []Entry) ([]int32, []Entry) {
 	if len(rows) == 0 || len(s.buckets) == 0 {
 		return found, entries
@@ -306,12 +307,12 @@ func (s *Store) probe(b *bucket, rows []int32, hashes []uint64, times []int64, l
 	for k, r := range s.live {
 		h, from, to := hashes[r], times[r]+lo, times[r]+hi
 		e := s.at[k]
-		if c := b.chunks[e>>chunkBits]; c.hash[e&(chunkRows-1)] != h {
-			continue // another hash of the same tag
+		if c := b.chunks[e>>chunkBits]; c.ref != nil && c.hash[e&(chunkRows-1)] != h {
+			continue // another hash of the same tag; on disk the keys will tell, which the caller has to read anyway
 		}
 		for e >= 0 {
 			c, i := b.chunks[e>>chunkBits], e&(chunkRows-1)
-			if t := c.time[i]; t >= from && t <= to {
+			if c.min >= from && c.max <= to || c.time[i] >= from && c.time[i] <= to {
 				found = append(found, r)
 				entries = append(entries, Entry{b, e})
 			}
@@ -387,6 +388,7 @@ func (s *Store) ProbeOne(hash uint64, from, to int64, visit func(Entry) bool) {
 
 // Sweep visits, once each, the unmarked rows before a time, and marks them.
 func (s *Store) Sweep(before int64, visit func(Entry)) {
+	s.trim() // what was visited before has been read
 	for _, b := range s.buckets {
 		if b.start >= before {
 			break
@@ -433,9 +435,8 @@ func (s *Store) expire(gone func(*bucket) bool) {
 		s.index -= b.bytes
 		for _, c := range b.chunks {
 			s.onDisk -= c.spilled
-			if c.ref == nil {
-				s.drop(c.seg, len(c.time))
-				continue
+			for _, seg := range c.segs {
+				s.drop(seg, 1<<c.shift)
 			}
 			s.dropAll(c.ref)
 		}
