@@ -91,38 +91,77 @@ func checked(check func()) (err error) {
 	return nil
 }
 
+// ipcParts is what a batch must bring: the reader takes it without looking how much there is.
+type ipcParts struct{ nodes, buffers int64 }
+
+// ipcShape is what a schema asks of its batches: of the rows, and of each dictionary by its number.
+type ipcShape struct {
+	rows         ipcParts
+	dictionaries map[int64]*ipcParts
+}
+
+// ipcBuffers is the number of buffers of a type, by its number in Schema.fbs; of those that are not listed two.
+var ipcBuffers = map[byte]int64{1: 0, 4: 3, 5: 3, 13: 1, 14: 1, 16: 1, 19: 3, 20: 3, 22: 0, 25: 3, 26: 3}
+
 // schema looks through a Schema's vectors.
-func (f flat) schema(table int64) {
+func (f flat) schema(table int64) *ipcShape {
+	shape := &ipcShape{dictionaries: map[int64]*ipcParts{}}
 	left := ipcFields
-	var field func(table int64, depth int)
-	field = func(table int64, depth int) {
+	var field func(table int64, depth int, of *ipcParts)
+	field = func(table int64, depth int, of *ipcParts) {
 		if left--; left < 0 || depth > maxDepth {
 			panic(errMessage)
 		}
 		f.vector(table, 0, 1)
-		if kind := f.table(table, 3); kind >= 0 {
-			if pos := f.field(table, 2); pos >= 0 && f.at(pos, 1)[0] == 14 { // a union has a vector of its own
-				f.vector(kind, 1, 4)
-			}
+		var kind byte
+		if pos := f.field(table, 2); pos >= 0 {
+			kind = f.at(pos, 1)[0]
 		}
+		if union := f.table(table, 3); union >= 0 && kind == 14 { // it has a vector of its own
+			f.vector(union, 1, 4)
+		}
+		if coded := f.table(table, 4); coded >= 0 { // a batch has numbers alone; the type is the dictionary's
+			of.nodes, of.buffers = of.nodes+1, of.buffers+2
+			id := f.number(coded, 0)
+			of = &ipcParts{}
+			shape.dictionaries[id] = of
+		}
+		buffers, known := ipcBuffers[kind]
+		if !known {
+			buffers = 2
+		}
+		of.nodes, of.buffers = of.nodes+1, of.buffers+buffers
 		first, n := f.vector(table, 5, 4)
 		for i := range n {
-			field(first+4*i+f.u32(first+4*i), depth+1)
+			field(first+4*i+f.u32(first+4*i), depth+1, of)
 		}
 		f.vector(table, 6, 4)
 	}
 	first, n := f.vector(table, 1, 4)
 	for i := range n {
-		field(first+4*i+f.u32(first+4*i), 0)
+		field(first+4*i+f.u32(first+4*i), 0, &shape.rows)
 	}
 	f.vector(table, 2, 4)
 	f.vector(table, 3, 8)
+	return shape
+}
+
+// number is a table's field of 64 bits, 0 where it is left out.
+func (f flat) number(table int64, k int) int64 {
+	pos := f.field(table, k)
+	if pos < 0 {
+		return 0
+	}
+	return f.i64(pos)
 }
 
 // batch looks through a RecordBatch whose body is so long and read by body.
-func (f flat) batch(table, bodyLen int64, body func(pos int64, p []byte) error) {
+func (f flat) batch(table, bodyLen int64, want ipcParts, body func(pos int64, p []byte) error) {
 	have := bodyLen
 	buffers, n := f.vector(table, 2, 16)
+	if n < want.buffers {
+		panic(fmt.Errorf("%w (a batch has %d buffers, and its columns have %d)", errMessage, n, want.buffers))
+	}
 	packed := f.field(table, 3) >= 0
 	for i := range n {
 		pos, size := f.i64(buffers+16*i), f.i64(buffers+16*i+8)
@@ -151,14 +190,18 @@ func (f flat) batch(table, bodyLen int64, body func(pos int64, p []byte) error) 
 		rows(f.i64(pos))
 	}
 	nodes, n := f.vector(table, 1, 16)
+	if n < want.nodes {
+		panic(fmt.Errorf("%w (a batch has %d columns, and its schema %d)", errMessage, n, want.nodes))
+	}
 	for i := range n {
 		rows(f.i64(nodes + 16*i))
 	}
 	f.vector(table, 4, 8)
 }
 
-// checkMessage looks through a message's metadata. bodyLen is that of the file's index, or -1: the message's own.
-func checkMessage(meta []byte, bodyLen int64, body func(pos int64, p []byte) error) (err error) {
+// check looks through a message's metadata; a schema says what is asked of the batches behind it. bodyLen is that of
+// the file's index, or -1: the message's own.
+func (s *ipcShape) check(meta []byte, bodyLen int64, body func(pos int64, p []byte) error) (err error) {
 	return checked(func() {
 		f := flat(meta)
 		root := f.u32(0)
@@ -173,13 +216,15 @@ func checkMessage(meta []byte, bodyLen int64, body func(pos int64, p []byte) err
 		}
 		switch f.at(kind, 1)[0] {
 		case 1:
-			f.schema(header)
+			*s = *f.schema(header)
 		case 2:
-			if data := f.table(header, 1); data >= 0 {
-				f.batch(data, bodyLen, body)
+			data, want := f.table(header, 1), s.dictionaries[f.number(header, 0)]
+			if data < 0 || want == nil {
+				panic(errMessage)
 			}
+			f.batch(data, bodyLen, *want, body)
 		case 3:
-			f.batch(header, bodyLen, body)
+			f.batch(header, bodyLen, s.rows, body)
 		}
 	})
 }
@@ -197,8 +242,9 @@ func (f flat) bodyLen() int64 {
 
 // guardedMessages reads the messages of a stream, of which no more is held than the stream has.
 type guardedMessages struct {
-	r    io.Reader
-	last *ipc.Message
+	r     io.Reader
+	shape ipcShape
+	last  *ipc.Message
 }
 
 var _ ipc.MessageReader = (*guardedMessages)(nil)
@@ -262,7 +308,7 @@ func (g *guardedMessages) Message() (*ipc.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = checkMessage(meta, bodyLen, func(pos int64, p []byte) error {
+	err = g.shape.check(meta, bodyLen, func(pos int64, p []byte) error {
 		copy(p, flat(body).at(pos, int64(len(p))))
 		return nil
 	})
@@ -296,11 +342,14 @@ func checkArrowFile(at io.ReaderAt, size int64) error {
 	}
 	type block struct{ pos, meta, body int64 }
 	var blocks []block
+	shape := &ipcShape{}
 	err := checked(func() {
 		root := footer.u32(0)
-		if s := footer.table(root, 1); s >= 0 {
-			footer.schema(s)
+		s := footer.table(root, 1)
+		if s < 0 {
+			panic(errMessage)
 		}
+		shape = footer.schema(s)
 		for k := 2; k <= 3; k++ {
 			first, n := footer.vector(root, k, 24)
 			for i := range n {
@@ -324,7 +373,7 @@ func checkArrowFile(at io.ReaderAt, size int64) error {
 		if binary.LittleEndian.Uint32(meta) == 0xffffffff {
 			skip = 8
 		}
-		err = checkMessage(meta[skip:], b.body, func(pos int64, p []byte) error {
+		err = shape.check(meta[skip:], b.body, func(pos int64, p []byte) error {
 			_, err := at.ReadAt(p, b.pos+b.meta+pos)
 			return err
 		})
