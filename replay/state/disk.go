@@ -262,12 +262,15 @@ func (s *Store) trim() {
 	if len(s.files) == 0 {
 		return
 	}
-	if s.turn++; residentMemory(s.turn) < s.disk.limit/4*3 {
+	if s.turn++; residentMemory(s.turn) < s.disk.limit/16*13 {
 		return
 	}
 	s.files = slices.DeleteFunc(s.files, func(m *mapping) bool { return m.segments == 0 })
-	for _, m := range s.files {
-		m.trim()
+	// The oldest go first: what they hold is found now and then, the rows of the youngest time and again.
+	for i, m := range s.files {
+		if m.trim(); i%4 == 3 && residentMemory(s.turn) < s.disk.limit/4*3 {
+			return
+		}
 	}
 }
 
