@@ -62,7 +62,7 @@ visible epoch by epoch, and --resume goes on from the last checkpoint after a
 crash or a Ctrl-C, at any --parallelism; where there is none yet it starts at
 the beginning, so that a supervisor can always pass it.
 
-A run that holds more than half of --memory puts rows into files in
+A run that holds much of what --memory allows puts rows into files in
 --state-dir, and reads them from there; the files are gone when the process
 is. The answer is the same.
 

@@ -25,7 +25,7 @@ type Disk struct {
 	budget int64 // of the stores' part of it
 	write  func(*os.File, []byte) (int, error)
 
-	memory, stores     atomic.Int64 // held in memory by all stores, and how many there are
+	memory             atomic.Int64 // held by all stores
 	now, peak, written atomic.Int64 // bytes on disk
 }
 
@@ -51,7 +51,7 @@ func NewDisk(dir string, limit int64) (*Disk, error) {
 // Dir is the folder.
 func (d *Disk) Dir() string { return d.dir }
 
-// Written is how many bytes went to disk in all, Peak how many lay there at most.
+// Written is how many bytes went to disk in all.
 func (d *Disk) Written() int64 { return d.written.Load() }
 
 // Peak is how many bytes lay on disk at most.
@@ -269,12 +269,15 @@ func (s *Store) trim() {
 	if len(s.files) == 0 {
 		return
 	}
-	if s.turn++; residentMemory(s.turn) < s.disk.limit/4*3 {
+	if s.turn++; residentMemory(s.turn) < s.disk.limit/16*13 {
 		return
 	}
 	s.files = slices.DeleteFunc(s.files, func(m *mapping) bool { return m.segments == 0 })
-	for _, m := range s.files {
-		m.trim()
+	// The oldest go first: what they hold is found now and then, the rows of the youngest time and again.
+	for i, m := range s.files {
+		if m.trim(); i%4 == 3 && residentMemory(s.turn) < s.disk.limit/4*3 {
+			return
+		}
 	}
 }
 
