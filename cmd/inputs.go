@@ -214,7 +214,8 @@ func streamFormat(ctx context.Context, p *pipeline.Pipeline, s *pipeline.Stream)
 			return f, err
 		}
 	}
-	if s.Schema != "" {
+	// Of a registry that gives the columns it is the newest schema, whose defaults hold for values of older ones.
+	if s.Schema != "" || f.Registry != nil && len(s.Columns) == 0 {
 		f.Schema, _, err = avroSchema(ctx, p, s)
 	}
 	return f, err

@@ -87,7 +87,7 @@ func topicSide(ctx context.Context, w *world, place string, file *pipeline.Pipel
 		o.Fields = []schema.Field{{Name: "value", Type: schema.Type{Kind: schema.String}}}
 		o.NewDecoder = func() (kafka.Decoder, error) { return newLineDecoder(), nil }
 	case s.Kafka.Format == "protobuf":
-		return in, nil, schema.WithHint(fmt.Errorf("%s: a side in Protobuf is not read", place), "capture the topic with `lockstep capture`, which reads Protobuf, and compare the files")
+		return in, nil, schema.WithHint(fmt.Errorf("%s: Protobuf is not read yet", place), "compare a topic of Avro or JSON, or files")
 	case s.Kafka.Format != "avro":
 		return in, nil, schema.WithHint(fmt.Errorf("%s: format %q is not known", place, s.Kafka.Format), "write format=avro or format=json")
 	case s.Schema == "" && !s.Kafka.Registry:
@@ -104,7 +104,6 @@ func topicSide(ctx context.Context, w *world, place string, file *pipeline.Pipel
 		if err != nil {
 			return fail(err)
 		}
-		format.Schema = text // of a registry: the newest, whose defaults hold for values of older ones
 		if o.NewDecoder, err = kafka.NewDecoder(format, o.Fields); err != nil {
 			return fail(err)
 		}

@@ -100,7 +100,7 @@ func TestTopicIsASide(t *testing.T) {
 	for args, want := range map[string]string{
 		"kafka://" + broker + "/rows-avro?format=avro":          "schema=FILE",
 		"kafka://" + broker + "/rows-avro?format=xml":           "format=json",
-		"kafka://" + broker + "/rows-avro?format=protobuf":      "lockstep capture",
+		"kafka://" + broker + "/rows-avro?format=protobuf":      "Protobuf is not read yet",
 		"kafka://" + broker + "/rows-avro?fromat=json":          "it takes format",
 		"kafka:///rows-avro?format=json":                        "kafka://broker:9092",
 		"kafka://" + broker + "/?format=json":                   "kafka://broker:9092",
@@ -167,6 +167,43 @@ func TestTopicOfARegistry(t *testing.T) {
 	code, _, errs := judged(t, env, "kafka://"+broker+"/stray?format=avro&subject=rows-value&registry="+fake.URL(), file, "--key", "id")
 	if code != exitFailed || !strings.Contains(errs, "4711") || !strings.Contains(errs, "lockstep: hint:") {
 		t.Errorf("a schema that is not there: exit code %d\n%s", code, errs)
+	}
+}
+
+// TestDefaultsOfARegistry: a stream whose columns the registry gives has the newest schema's defaults for older values.
+func TestDefaultsOfARegistry(t *testing.T) {
+	env := oneBroker(t)
+	broker := strings.TrimPrefix(env[0], "KAFKA=")
+	fake := srfake.New()
+	defer fake.Close()
+	reg, err := avro.Dial([]string{fake.URL()}, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values [][]byte
+	for i, fields := range []string{"", `,{"name":"land","type":"string","default":"DE"}`} {
+		id, err := reg.Register(t.Context(), "grown-value", `{"type":"record","name":"row","fields":[{"name":"id","type":"long"},{"name":"t","type":{"type":"long","logicalType":"timestamp-millis"}}`+fields+`]}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := zigzag(zigzag(avro.AppendFrame(nil, id), int64(i)), 1_700_000_000_000)
+		if fields != "" {
+			v = append(zigzag(v, 2), "FR"...)
+		}
+		values = append(values, v)
+	}
+	produce(t, broker, "grown", values...)
+	file := filepath.Join(t.TempDir(), "p.yaml")
+	text := "pipeline: grown\nstreams:\n  g: {time: t, disorder: 1m, kafka: {topic: grown, format: avro}}\n" +
+		"kafka: {brokers: [\"" + broker + "\"], registry: {url: \"" + fake.URL() + "\"}}\nquery: SELECT id, land FROM g\n"
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := lockstepCommand(t, env, "replay", file, "--from", "kafka", "--until", "latest", "--final", "--to", "-", "--quiet")
+	for _, row := range []string{`{"id":0,"land":"DE"}`, `{"id":1,"land":"FR"}`} {
+		if !strings.Contains(out, row) {
+			t.Errorf("%s is not in\n%s", row, out)
+		}
 	}
 }
 

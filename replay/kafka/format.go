@@ -79,6 +79,8 @@ func (f Format) check() error {
 		return nil
 	case "avro":
 		return nil
+	case "protobuf":
+		return schema.WithHint(errors.New("kafka: Protobuf is not read yet"), "write json or avro")
 	}
 	return schema.WithHint(fmt.Errorf("kafka: format %q is not known", f.Name), "write json or avro")
 }
