@@ -165,9 +165,15 @@ func (s *Store) link(b *bucket, i int32, h uint64) {
 	}
 }
 
+// grow makes a bucket's table half as large again; or at once as large as earlier buckets needed theirs, when it has come
+// to a sixteenth of that: the last copies are the dearest, and a bucket of few rows takes no more than it has use for.
 func (s *Store) grow(b *bucket) {
 	old := b.table
-	b.table = make([]uint64, max(16, len(old)/2*3))
+	size := max(16, len(old)/2*3)
+	if usual := s.usual(b) / 3 * 4; size < usual && size >= usual/16 {
+		size = usual + usual/16
+	}
+	b.table = make([]uint64, size)
 	largePages(b.table)
 	s.grown(b, int64(len(b.table)-len(old))*8)
 	for _, v := range old {
@@ -182,6 +188,17 @@ func (s *Store) grow(b *bucket) {
 		}
 		b.table[p] = v
 	}
+}
+
+// usual is how many slots of its table the fullest of the buckets before b uses.
+func (s *Store) usual(b *bucket) int {
+	n := s.left
+	for _, o := range s.buckets {
+		if o.start < b.start {
+			n = max(n, o.used)
+		}
+	}
+	return n
 }
 
 // find is the newest row of a hash, -1 for none.

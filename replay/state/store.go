@@ -19,6 +19,7 @@ type Store struct {
 	keys     [][]*Column // likewise, of the key columns
 	buckets  []*bucket   // by start
 	last     *bucket
+	left     int // the slots that the last bucket to be dropped used
 	rows     int
 	index    int64    // memory of the buckets
 	held     int64    // memory of the segments' columns
@@ -431,6 +432,7 @@ func (s *Store) expire(gone func(*bucket) bool) {
 		if s.last == b {
 			s.last = nil
 		}
+		s.left = b.used
 		s.rows -= b.rows
 		s.index -= b.bytes
 		for _, c := range b.chunks {
