@@ -29,9 +29,9 @@ type chunk struct {
 	hash     []uint64
 	time     []int64
 	next     []int32 // nil: no row has one before it
-	ref      []Ref   // nil: the chunk is on disk as a whole, each 1<<shift of its rows in one of segs
+	ref      []Ref   // nil: the chunk is on disk as a whole, each per of its rows in one of segs
 	segs     []uint32
-	shift    uint8
+	per      uint32
 	matched  []uint64
 	kept     []uint64
 	min, max int64
@@ -42,13 +42,14 @@ type chunk struct {
 
 func (c *chunk) at(i int) Ref {
 	if c.ref == nil {
-		return refIn(c.segs, c.shift, i)
+		return refIn(c.segs, c.per, i)
 	}
 	return c.ref[i]
 }
 
-func refIn(segs []uint32, shift uint8, i int) Ref {
-	return Ref{segs[i>>shift], uint32(i & (1<<shift - 1))}
+func refIn(segs []uint32, per uint32, i int) Ref {
+	k := uint32(i) / per
+	return Ref{segs[k], uint32(i) - k*per}
 }
 
 // refs are those of the rows from..to-1.
@@ -58,7 +59,7 @@ func (c *chunk) refs(from, to int) []Ref {
 	}
 	out := make([]Ref, to-from)
 	for i := range out {
-		out[i] = refIn(c.segs, c.shift, from+i)
+		out[i] = refIn(c.segs, c.per, from+i)
 	}
 	return out
 }

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -77,6 +76,7 @@ func (d *Disk) holds(bytes int64) {
 type mapping struct {
 	data     []byte
 	segments int // of the store that made it
+	rows     int64
 }
 
 // trim gives the memory of the pages back; they are read again when they are needed.
@@ -94,21 +94,50 @@ func (m *mapping) leave(d *Disk) {
 type spillFile struct {
 	disk *Disk
 	f    *os.File
-	w    *bufio.Writer
+	buf  []byte // what is not written yet, of a page
 	size int64
 }
 
-// Write is one write to the disk.
-func (f *spillFile) Write(data []byte) (int, error) { return f.disk.write(f.f, data) }
+// pageBytes is what Linux maps at one fault, and what is written at once: the system keeps it in one piece then, which
+// it maps and gives back as one.
+const pageBytes = 64 << 10
 
 func (d *Disk) create() (*spillFile, error) {
 	f, err := createTemporary(d.dir, spillName)
 	if err != nil {
 		return nil, d.failed(err)
 	}
-	out := &spillFile{disk: d, f: f}
-	out.w = bufio.NewWriterSize(out, 1<<14)
-	return out, nil
+	return &spillFile{disk: d, f: f, buf: make([]byte, 0, pageBytes)}, nil
+}
+
+func (f *spillFile) write(data []byte) error {
+	f.size += int64(len(data))
+	for len(data) > 0 {
+		n := min(len(data), pageBytes-len(f.buf))
+		f.buf, data = append(f.buf, data[:n]...), data[n:]
+		if len(f.buf) == pageBytes {
+			if err := f.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f *spillFile) flush() error {
+	if _, err := f.disk.write(f.f, f.buf); err != nil {
+		return f.disk.failed(err)
+	}
+	f.buf = f.buf[:0]
+	return nil
+}
+
+// fit goes on at the next page where so many bytes fit into a page, but not into the rest of this one.
+func (f *spillFile) fit(bytes int64) error {
+	if rest := pageBytes - f.size%pageBytes; bytes > rest && bytes <= pageBytes {
+		return f.write(make([]byte, rest))
+	}
+	return nil
 }
 
 // span is where bytes lie in a file; none at all is nil in memory.
@@ -117,16 +146,10 @@ type span struct{ from, to int64 }
 func (f *spillFile) put(data []byte) (span, error) {
 	var zero [8]byte
 	s := span{f.size, f.size + int64(len(data))}
-	pad := -s.to & 7
-	_, err := f.w.Write(data)
-	if err == nil {
-		_, err = f.w.Write(zero[:pad])
+	if err := f.write(data); err != nil {
+		return s, err
 	}
-	if err != nil {
-		return s, f.disk.failed(err)
-	}
-	f.size = s.to + pad
-	return s, nil
+	return s, f.write(zero[:-s.to&7])
 }
 
 // close gives a file up.
@@ -134,8 +157,8 @@ func (f *spillFile) close() { discard(f.f) }
 
 // open maps the file, which is complete.
 func (f *spillFile) open() (*mapping, error) {
-	if err := f.w.Flush(); err != nil {
-		return nil, f.disk.failed(err)
+	if err := f.flush(); err != nil {
+		return nil, err
 	}
 	data, release, err := mapFile(f.f, int(f.size))
 	if err != nil {
@@ -189,6 +212,19 @@ func (f *spillFile) putArray(d arrow.ArrayData) (placed, error) {
 		p.kids = append(p.kids, kid)
 	}
 	return p, nil
+}
+
+// placedBytes is what putArray will write.
+func placedBytes(d arrow.ArrayData) (n int64) {
+	for _, b := range d.Buffers() {
+		if b != nil {
+			n += int64(b.Len()+7) &^ 7
+		}
+	}
+	for _, k := range d.Children() {
+		n += placedBytes(k)
+	}
+	return n
 }
 
 func (p *placed) data(m *mapping) arrow.ArrayData {
@@ -281,39 +317,37 @@ func (s *Store) trim() {
 	}
 }
 
-// cold is rows of a chunk that are to go to disk, and where they lie there.
+// cold is rows of a chunk that are to go to disk, and where they lie there: first what is read of many rows at once, then
+// the blocks.
 type cold struct {
 	b        *bucket
 	c        *chunk
 	from, to int
+	per      int // rows of a block
 	blocks   []block
 	hashes   span
 	times    span
+	parts    span
+	offsets  span
 }
 
-// block is a segment on disk. All columns of its rows lie near one another, so that a row that is found is read with one
-// or two pages' faults, however many columns it has.
+// block is a segment on disk. All columns of its rows lie in one page, so that a row that is found is read with one
+// fault, however many columns it has; its time is among them.
 type block struct {
 	n       int
 	columns []placed // the store's, then the keys that are computed
-	parts   span
-	offsets span
-	size    int64
+	times   span
 }
 
-const (
-	blockBytes = 64 << 10 // what Linux maps at one fault
-	leastBlock = 512
-)
+// leastBlock is how many rows a block has at least, however long they are.
+const leastBlock = 512
 
-// blockShift is the power of two that a block's rows are.
-func (s *Store) blockShift() uint8 {
-	per := s.held / int64(max(s.rows-s.onDisk, 1))
-	shift := uint8(chunkBits)
-	for 1<<shift > leastBlock && per<<shift > blockBytes {
-		shift--
+// perBlock is how many rows will fit into a page, by those of the block before; some are longer.
+func (s *Store) perBlock() int {
+	if s.blockRow == 0 {
+		s.blockRow = s.held/int64(max(s.rows-s.onDisk, 1)) + 1
 	}
-	return shift
+	return int(min(max(pageBytes/64*63/s.blockRow, leastBlock), chunkRows))
 }
 
 // coldest chooses rows of about so many bytes in memory, of the earliest buckets. The chunk that rows were added to last
@@ -354,9 +388,9 @@ func (s *Store) spill(bytes int64) error {
 	if err != nil {
 		return err
 	}
-	positions, shift := s.Positioned(), s.blockShift()
+	positions := s.Positioned()
 	for i := range pieces {
-		if err := s.write(f, &pieces[i], shift, positions); err != nil {
+		if err := s.write(f, &pieces[i], positions); err != nil {
 			f.close()
 			return err
 		}
@@ -368,22 +402,40 @@ func (s *Store) spill(bytes int64) error {
 	}
 	s.files = append(s.files, m)
 	for i := range pieces {
-		s.move(m, &pieces[i], shift)
+		m.rows += int64(pieces[i].to - pieces[i].from)
+	}
+	for i := range pieces {
+		s.move(m, &pieces[i])
 	}
 	m.trim()
 	return nil
 }
 
 // write puts rows into a file, block by block.
-func (s *Store) write(f *spillFile, p *cold, shift uint8, positions bool) (err error) {
+func (s *Store) write(f *spillFile, p *cold, positions bool) (err error) {
 	if p.hashes, err = f.put(arrow.Uint64Traits.CastToBytes(p.c.hash[p.from:p.to])); err != nil {
 		return err
 	}
 	if p.times, err = f.put(arrow.Int64Traits.CastToBytes(p.c.time[p.from:p.to])); err != nil {
 		return err
 	}
-	for from := p.from; from < p.to; from += 1 << shift {
-		blk, err := s.writeBlock(f, p.c.refs(from, min(from+1<<shift, p.to)), positions)
+	refs := p.c.refs(p.from, p.to)
+	if positions {
+		parts, offsets := make([]int32, len(refs)), make([]int64, len(refs))
+		for i, r := range refs {
+			parts[i], offsets[i] = s.Position(r)
+		}
+		if p.parts, err = f.put(arrow.Int32Traits.CastToBytes(parts)); err != nil {
+			return err
+		}
+		if p.offsets, err = f.put(arrow.Int64Traits.CastToBytes(offsets)); err != nil {
+			return err
+		}
+	}
+	p.per = s.perBlock()
+	for from := 0; from < len(refs); from += p.per {
+		to := min(from+p.per, len(refs))
+		blk, err := s.writeBlock(f, refs[from:to], p.c.time[p.from+from:p.from+to])
 		if err != nil {
 			return err
 		}
@@ -392,68 +444,66 @@ func (s *Store) write(f *spillFile, p *cold, shift uint8, positions bool) (err e
 	return nil
 }
 
-func (s *Store) writeBlock(f *spillFile, refs []Ref, positions bool) (blk block, err error) {
-	before := f.size
+func (s *Store) writeBlock(f *spillFile, refs []Ref, times []int64) (blk block, err error) {
 	blk.n = len(refs)
-	put := func(dt arrow.DataType, columns []*Column) error {
+	bytes := int64(8 * len(refs))
+	var arrays []arrow.ArrayData
+	take := func(dt arrow.DataType, columns []*Column) error {
 		a, err := GatherCoded(dt, columns, refs)
-		if err != nil {
-			return err
+		if err == nil {
+			arrays = append(arrays, a.Data())
+			bytes += placedBytes(a.Data())
 		}
-		at, err := f.putArray(a.Data())
-		blk.columns = append(blk.columns, at)
 		return err
 	}
 	for i, t := range s.types {
-		if err := put(t, s.columns[i]); err != nil {
+		if err := take(t, s.columns[i]); err != nil {
 			return blk, err
 		}
 	}
 	for k := range s.keys {
 		if computed(s.keyed, k) {
-			if err := put(keyType(s.keys[k]), s.keys[k]); err != nil {
+			if err := take(keyType(s.keys[k]), s.keys[k]); err != nil {
 				return blk, err
 			}
 		}
 	}
-	if positions {
-		parts, offsets := make([]int32, len(refs)), make([]int64, len(refs))
-		for i, r := range refs {
-			parts[i], offsets[i] = s.Position(r)
-		}
-		if blk.parts, err = f.put(arrow.Int32Traits.CastToBytes(parts)); err != nil {
-			return blk, err
-		}
-		if blk.offsets, err = f.put(arrow.Int64Traits.CastToBytes(offsets)); err != nil {
-			return blk, err
-		}
+	s.blockRow = bytes/int64(len(refs)) + 1
+	if err := f.fit(bytes); err != nil {
+		return blk, err
 	}
-	blk.size = f.size - before + int64(len(refs))*rowBytes // hashes and times are the rows' as well
-	return blk, nil
+	for _, d := range arrays {
+		at, err := f.putArray(d)
+		if err != nil {
+			return blk, err
+		}
+		blk.columns = append(blk.columns, at)
+	}
+	blk.times, err = f.put(arrow.Int64Traits.CastToBytes(times))
+	return blk, err
 }
 
 // move makes the store refer to rows on disk, and lets go of those in memory.
-func (s *Store) move(m *mapping, p *cold, shift uint8) {
+func (s *Store) move(m *mapping, p *cold) {
 	c := p.c
-	times := values[int64](m, p.times)
 	whole := p.from == 0 && p.to == chunkRows
 	old := c.refs(p.from, p.to)
 	if !whole && c.shared {
 		c.ref, c.shared = append(make([]Ref, 0, cap(c.ref)), c.ref...), false
 	}
-	at := p.from
+	at := 0
 	for i := range p.blocks {
-		blk := &p.blocks[i]
-		n := s.addBlock(m, blk, times[at-p.from:at-p.from+blk.n])
-		s.dropAll(old[at-p.from : at-p.from+blk.n])
+		to := at + p.blocks[i].n
+		n := s.addBlock(m, p, &p.blocks[i], at)
+		s.dropAll(old[at:to])
 		if whole {
 			c.segs = append(c.segs, n)
 		} else {
-			for k := range blk.n {
-				c.ref[at+k] = Ref{n, uint32(k)}
+			for k := range to - at {
+				c.ref[p.from+at+k] = Ref{n, uint32(k)}
 			}
 		}
-		at += blk.n
+		at = to
 	}
 	c.spilled = p.to
 	s.onDisk += p.to - p.from
@@ -461,18 +511,18 @@ func (s *Store) move(m *mapping, p *cold, shift uint8) {
 		// References that count up need not be kept, and of hashes and times the table and the chunk's bounds know
 		// enough: they are read where a row was found.
 		s.grown(p.b, -chunkRows*(rowBytes+8))
-		c.ref, c.shift, c.shared = nil, shift, false
-		c.hash, c.time = values[uint64](m, p.hashes), times
+		c.ref, c.per, c.shared = nil, uint32(p.per), false
+		c.hash, c.time = values[uint64](m, p.hashes), values[int64](m, p.times)
 	}
 }
 
-// addBlock makes a block a segment of the store.
-func (s *Store) addBlock(m *mapping, blk *block, times []int64) uint32 {
+// addBlock makes a block, whose first row is row at of the piece, a segment of the store.
+func (s *Store) addBlock(m *mapping, p *cold, blk *block, at int) uint32 {
 	cols, keys := make([]Column, len(s.types)), make([]Column, len(s.keys))
-	at := 0
+	used := 0
 	next := func() Column {
-		at++
-		return blk.columns[at-1].column(m)
+		used++
+		return blk.columns[used-1].column(m)
 	}
 	for i := range cols {
 		cols[i] = next()
@@ -484,9 +534,12 @@ func (s *Store) addBlock(m *mapping, blk *block, times []int64) uint32 {
 			keys[k] = cols[s.keyed[k]]
 		}
 	}
+	seg := &segment{times: values[int64](m, blk.times), rows: blk.n, file: m}
+	if p.offsets.to > p.offsets.from {
+		seg.parts, seg.offsets = values[int32](m, p.parts)[at:at+blk.n], values[int64](m, p.offsets)[at:at+blk.n]
+	}
+	seg.bytes = int64(len(m.data)) * int64(blk.n) / m.rows
 	m.segments++
-	s.mapped += blk.size
-	return s.add(cols, keys, &segment{
-		times: times, parts: values[int32](m, blk.parts), offsets: values[int64](m, blk.offsets), rows: blk.n, bytes: blk.size, file: m,
-	})
+	s.mapped += seg.bytes
+	return s.add(cols, keys, seg)
 }

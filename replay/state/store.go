@@ -32,7 +32,9 @@ type Store struct {
 	mapped int64 // bytes of segments that lie on disk
 	onDisk int   // rows of those
 	files  []*mapping
-	turn   int
+	// blockRow is the bytes of a row in the block that was written last.
+	blockRow int64
+	turn     int
 
 	slots []uint64 // scratch of Probe and Insert
 	live  []int32
@@ -437,8 +439,8 @@ func (s *Store) expire(gone func(*bucket) bool) {
 		s.index -= b.bytes
 		for _, c := range b.chunks {
 			s.onDisk -= c.spilled
-			for _, seg := range c.segs {
-				s.drop(seg, 1<<c.shift)
+			for i, seg := range c.segs {
+				s.drop(seg, min(int(c.per), chunkRows-i*int(c.per)))
 			}
 			s.dropAll(c.ref)
 		}
