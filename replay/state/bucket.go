@@ -193,7 +193,7 @@ func (s *Store) grow(b *bucket) {
 
 // usual is how many slots of its table the fullest of the buckets before b uses.
 func (s *Store) usual(b *bucket) int {
-	n := s.left
+	n := s.lastUsed
 	for _, o := range s.buckets {
 		if o.start < b.start {
 			n = max(n, o.used)

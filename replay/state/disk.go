@@ -134,10 +134,14 @@ func (f *spillFile) flush() error {
 
 // fit goes on at the next page where so many bytes fit into a page, but not into the rest of this one.
 func (f *spillFile) fit(bytes int64) error {
-	if rest := pageBytes - f.size%pageBytes; bytes > rest && bytes <= pageBytes {
-		return f.write(make([]byte, rest))
+	rest := pageBytes - len(f.buf)
+	if bytes <= int64(rest) || bytes > pageBytes {
+		return nil
 	}
-	return nil
+	clear(f.buf[len(f.buf):pageBytes])
+	f.buf = f.buf[:pageBytes]
+	f.size += int64(rest)
+	return f.flush()
 }
 
 // span is where bytes lie in a file; none at all is nil in memory.

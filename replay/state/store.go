@@ -19,7 +19,7 @@ type Store struct {
 	keys     [][]*Column // likewise, of the key columns
 	buckets  []*bucket   // by start
 	last     *bucket
-	left     int // the slots that the last bucket to be dropped used
+	lastUsed int // slots that the bucket used which was dropped last
 	rows     int
 	index    int64    // memory of the buckets
 	held     int64    // memory of the segments' columns
@@ -434,7 +434,7 @@ func (s *Store) expire(gone func(*bucket) bool) {
 		if s.last == b {
 			s.last = nil
 		}
-		s.left = b.used
+		s.lastUsed = b.used
 		s.rows -= b.rows
 		s.index -= b.bytes
 		for _, c := range b.chunks {
