@@ -119,7 +119,7 @@ func (j *join) process(ctx context.Context, m *message) error {
 		if side == 0 {
 			j.pair(mine, theirs, m.b.times[r])
 		} else {
-			j.pair(theirs, mine, j.entries[i].Time())
+			j.pair(theirs, mine, other.TimeOf(theirs))
 		}
 	}
 	if j.on != nil {

@@ -29,9 +29,9 @@ type chunk struct {
 	hash     []uint64
 	time     []int64
 	next     []int32 // nil: no row has one before it
-	ref      []Ref   // nil: the chunk is on disk as a whole, each 1<<shift of its rows in one of segs
+	ref      []Ref   // nil: the chunk is on disk as a whole, each per of its rows in one of segs
 	segs     []uint32
-	shift    uint8
+	per      uint32
 	matched  []uint64
 	kept     []uint64
 	min, max int64
@@ -42,13 +42,14 @@ type chunk struct {
 
 func (c *chunk) at(i int) Ref {
 	if c.ref == nil {
-		return refIn(c.segs, c.shift, i)
+		return refIn(c.segs, c.per, i)
 	}
 	return c.ref[i]
 }
 
-func refIn(segs []uint32, shift uint8, i int) Ref {
-	return Ref{segs[i>>shift], uint32(i & (1<<shift - 1))}
+func refIn(segs []uint32, per uint32, i int) Ref {
+	k := uint32(i) / per
+	return Ref{segs[k], uint32(i) - k*per}
 }
 
 // refs are those of the rows from..to-1.
@@ -58,7 +59,7 @@ func (c *chunk) refs(from, to int) []Ref {
 	}
 	out := make([]Ref, to-from)
 	for i := range out {
-		out[i] = refIn(c.segs, c.shift, from+i)
+		out[i] = refIn(c.segs, c.per, from+i)
 	}
 	return out
 }
@@ -165,9 +166,15 @@ func (s *Store) link(b *bucket, i int32, h uint64) {
 	}
 }
 
+// grow makes a bucket's table half as large again; or at once as large as earlier buckets needed theirs, when it has come
+// to a sixteenth of that: the last copies are the dearest, and a bucket of few rows takes no more than it has use for.
 func (s *Store) grow(b *bucket) {
 	old := b.table
-	b.table = make([]uint64, max(16, len(old)/2*3))
+	size := max(16, len(old)/2*3)
+	if usual := s.usual(b) / 3 * 4; size < usual && size >= usual/16 {
+		size = usual + usual/16
+	}
+	b.table = make([]uint64, size)
 	largePages(b.table)
 	s.grown(b, int64(len(b.table)-len(old))*8)
 	for _, v := range old {
@@ -182,6 +189,17 @@ func (s *Store) grow(b *bucket) {
 		}
 		b.table[p] = v
 	}
+}
+
+// usual is how many slots of its table the fullest of the buckets before b uses.
+func (s *Store) usual(b *bucket) int {
+	n := s.lastUsed
+	for _, o := range s.buckets {
+		if o.start < b.start {
+			n = max(n, o.used)
+		}
+	}
+	return n
 }
 
 // find is the newest row of a hash, -1 for none.

@@ -1,18 +1,13 @@
 package state
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/lockstep-data/lockstep/schema"
 )
@@ -73,157 +68,6 @@ func (d *Disk) holds(bytes int64) {
 	}
 }
 
-// mapping is a file in memory. It stays while a segment or a Column refers to it.
-type mapping struct {
-	data     []byte
-	segments int // of the store that made it
-}
-
-// trim gives the memory of the pages back; they are read again when they are needed.
-func (m *mapping) trim() { dropPages(m.data) }
-
-// leave notes that a segment of the file is gone.
-func (m *mapping) leave(d *Disk) {
-	if m.segments--; m.segments == 0 {
-		m.trim()
-		d.holds(-int64(len(m.data)))
-	}
-}
-
-// spillFile is a file being written.
-type spillFile struct {
-	disk *Disk
-	f    *os.File
-	w    *bufio.Writer
-	size int64
-}
-
-// Write is one write to the disk.
-func (f *spillFile) Write(data []byte) (int, error) { return f.disk.write(f.f, data) }
-
-func (d *Disk) create() (*spillFile, error) {
-	f, err := createTemporary(d.dir, spillName)
-	if err != nil {
-		return nil, d.failed(err)
-	}
-	out := &spillFile{disk: d, f: f}
-	out.w = bufio.NewWriterSize(out, 1<<14)
-	return out, nil
-}
-
-// span is where bytes lie in a file; none at all is nil in memory.
-type span struct{ from, to int64 }
-
-func (f *spillFile) put(data []byte) (span, error) {
-	var zero [8]byte
-	s := span{f.size, f.size + int64(len(data))}
-	pad := -s.to & 7
-	_, err := f.w.Write(data)
-	if err == nil {
-		_, err = f.w.Write(zero[:pad])
-	}
-	if err != nil {
-		return s, f.disk.failed(err)
-	}
-	f.size = s.to + pad
-	return s, nil
-}
-
-// close gives a file up.
-func (f *spillFile) close() { discard(f.f) }
-
-// open maps the file, which is complete.
-func (f *spillFile) open() (*mapping, error) {
-	if err := f.w.Flush(); err != nil {
-		return nil, f.disk.failed(err)
-	}
-	data, release, err := mapFile(f.f, int(f.size))
-	if err != nil {
-		return nil, f.disk.failed(err)
-	}
-	m := &mapping{data: data}
-	runtime.AddCleanup(m, func(release func()) { release() }, release)
-	f.disk.written.Add(f.size)
-	f.disk.holds(f.size)
-	return m, nil
-}
-
-func (m *mapping) bytes(s span) []byte {
-	if s.from == s.to {
-		return nil
-	}
-	return m.data[s.from:s.to:s.to]
-}
-
-// placed is an array in a file.
-type placed struct {
-	dt    arrow.DataType
-	n     int
-	nulls int
-	bufs  []span
-	none  []bool // which buffers there are not
-	kids  []placed
-	words *array.Data // a dictionary stays in memory, where all columns share it
-}
-
-func (f *spillFile) putArray(d arrow.ArrayData) (placed, error) {
-	p := placed{dt: d.DataType(), n: d.Len(), nulls: d.NullN()}
-	for _, b := range d.Buffers() {
-		var s span
-		var err error
-		if b != nil {
-			if s, err = f.put(b.Bytes()); err != nil {
-				return p, err
-			}
-		}
-		p.bufs, p.none = append(p.bufs, s), append(p.none, b == nil)
-	}
-	if p.dt.ID() == arrow.DICTIONARY {
-		p.words = d.Dictionary().(*array.Data)
-	}
-	for _, k := range d.Children() {
-		kid, err := f.putArray(k)
-		if err != nil {
-			return p, err
-		}
-		p.kids = append(p.kids, kid)
-	}
-	return p, nil
-}
-
-func (p *placed) data(m *mapping) arrow.ArrayData {
-	bufs := make([]*memory.Buffer, len(p.bufs))
-	for i, s := range p.bufs {
-		if !p.none[i] {
-			bufs[i] = memory.NewBufferBytes(m.bytes(s))
-		}
-	}
-	if p.words != nil {
-		return array.NewDataWithDictionary(p.dt, p.n, bufs, p.nulls, 0, p.words)
-	}
-	var kids []arrow.ArrayData
-	for i := range p.kids {
-		kids = append(kids, p.kids[i].data(m))
-	}
-	return array.NewData(p.dt, p.n, bufs, kids, p.nulls, 0)
-}
-
-func (p *placed) column(m *mapping) Column {
-	c := View(array.MakeFromData(p.data(m)))
-	c.file = m
-	return c
-}
-
-// values are the bytes of a file as numbers.
-func values[T int32 | int64 | uint64](m *mapping, s span) []T {
-	b := m.bytes(s)
-	if len(b) == 0 {
-		return nil
-	}
-	var zero T
-	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), len(b)/int(unsafe.Sizeof(zero)))
-}
-
 // SpillTo says where the store may put columns. It is called before the first row comes.
 func (s *Store) SpillTo(d *Disk) { s.disk = d }
 
@@ -281,39 +125,37 @@ func (s *Store) trim() {
 	}
 }
 
-// cold is rows of a chunk that are to go to disk, and where they lie there.
+// cold is rows of a chunk that are to go to disk, and where they lie there: first what is read of many rows at once, then
+// the blocks.
 type cold struct {
 	b        *bucket
 	c        *chunk
 	from, to int
+	per      int // rows of a block
 	blocks   []block
 	hashes   span
 	times    span
+	parts    span
+	offsets  span
 }
 
-// block is a segment on disk. All columns of its rows lie near one another, so that a row that is found is read with one
-// or two pages' faults, however many columns it has.
+// block is a segment on disk. All columns of its rows lie in one page, so that a row that is found is read with one
+// fault, however many columns it has; its time is among them.
 type block struct {
 	n       int
 	columns []placed // the store's, then the keys that are computed
-	parts   span
-	offsets span
-	size    int64
+	times   span
 }
 
-const (
-	blockBytes = 64 << 10 // what Linux maps at one fault
-	leastBlock = 512
-)
+// leastBlock is how many rows a block has at least, however long they are.
+const leastBlock = 512
 
-// blockShift is the power of two that a block's rows are.
-func (s *Store) blockShift() uint8 {
-	per := s.held / int64(max(s.rows-s.onDisk, 1))
-	shift := uint8(chunkBits)
-	for 1<<shift > leastBlock && per<<shift > blockBytes {
-		shift--
+// perBlock is how many rows will fit into a page, by those of the block before; some are longer.
+func (s *Store) perBlock() int {
+	if s.blockRow == 0 {
+		s.blockRow = s.held/int64(max(s.rows-s.onDisk, 1)) + 1
 	}
-	return shift
+	return int(min(max(pageBytes/64*63/s.blockRow, leastBlock), chunkRows))
 }
 
 // coldest chooses rows of about so many bytes in memory, of the earliest buckets. The chunk that rows were added to last
@@ -354,9 +196,9 @@ func (s *Store) spill(bytes int64) error {
 	if err != nil {
 		return err
 	}
-	positions, shift := s.Positioned(), s.blockShift()
+	positions := s.Positioned()
 	for i := range pieces {
-		if err := s.write(f, &pieces[i], shift, positions); err != nil {
+		if err := s.write(f, &pieces[i], positions); err != nil {
 			f.close()
 			return err
 		}
@@ -368,22 +210,40 @@ func (s *Store) spill(bytes int64) error {
 	}
 	s.files = append(s.files, m)
 	for i := range pieces {
-		s.move(m, &pieces[i], shift)
+		m.rows += int64(pieces[i].to - pieces[i].from)
+	}
+	for i := range pieces {
+		s.move(m, &pieces[i])
 	}
 	m.trim()
 	return nil
 }
 
 // write puts rows into a file, block by block.
-func (s *Store) write(f *spillFile, p *cold, shift uint8, positions bool) (err error) {
+func (s *Store) write(f *spillFile, p *cold, positions bool) (err error) {
 	if p.hashes, err = f.put(arrow.Uint64Traits.CastToBytes(p.c.hash[p.from:p.to])); err != nil {
 		return err
 	}
 	if p.times, err = f.put(arrow.Int64Traits.CastToBytes(p.c.time[p.from:p.to])); err != nil {
 		return err
 	}
-	for from := p.from; from < p.to; from += 1 << shift {
-		blk, err := s.writeBlock(f, p.c.refs(from, min(from+1<<shift, p.to)), positions)
+	refs := p.c.refs(p.from, p.to)
+	if positions {
+		parts, offsets := make([]int32, len(refs)), make([]int64, len(refs))
+		for i, r := range refs {
+			parts[i], offsets[i] = s.Position(r)
+		}
+		if p.parts, err = f.put(arrow.Int32Traits.CastToBytes(parts)); err != nil {
+			return err
+		}
+		if p.offsets, err = f.put(arrow.Int64Traits.CastToBytes(offsets)); err != nil {
+			return err
+		}
+	}
+	p.per = s.perBlock()
+	for from := 0; from < len(refs); from += p.per {
+		to := min(from+p.per, len(refs))
+		blk, err := s.writeBlock(f, refs[from:to], p.c.time[p.from+from:p.from+to])
 		if err != nil {
 			return err
 		}
@@ -392,68 +252,66 @@ func (s *Store) write(f *spillFile, p *cold, shift uint8, positions bool) (err e
 	return nil
 }
 
-func (s *Store) writeBlock(f *spillFile, refs []Ref, positions bool) (blk block, err error) {
-	before := f.size
+func (s *Store) writeBlock(f *spillFile, refs []Ref, times []int64) (blk block, err error) {
 	blk.n = len(refs)
-	put := func(dt arrow.DataType, columns []*Column) error {
+	bytes := int64(8 * len(refs))
+	var arrays []arrow.ArrayData
+	take := func(dt arrow.DataType, columns []*Column) error {
 		a, err := GatherCoded(dt, columns, refs)
-		if err != nil {
-			return err
+		if err == nil {
+			arrays = append(arrays, a.Data())
+			bytes += placedBytes(a.Data())
 		}
-		at, err := f.putArray(a.Data())
-		blk.columns = append(blk.columns, at)
 		return err
 	}
 	for i, t := range s.types {
-		if err := put(t, s.columns[i]); err != nil {
+		if err := take(t, s.columns[i]); err != nil {
 			return blk, err
 		}
 	}
 	for k := range s.keys {
 		if computed(s.keyed, k) {
-			if err := put(keyType(s.keys[k]), s.keys[k]); err != nil {
+			if err := take(keyType(s.keys[k]), s.keys[k]); err != nil {
 				return blk, err
 			}
 		}
 	}
-	if positions {
-		parts, offsets := make([]int32, len(refs)), make([]int64, len(refs))
-		for i, r := range refs {
-			parts[i], offsets[i] = s.Position(r)
-		}
-		if blk.parts, err = f.put(arrow.Int32Traits.CastToBytes(parts)); err != nil {
-			return blk, err
-		}
-		if blk.offsets, err = f.put(arrow.Int64Traits.CastToBytes(offsets)); err != nil {
-			return blk, err
-		}
+	s.blockRow = bytes/int64(len(refs)) + 1
+	if err := f.fit(bytes); err != nil {
+		return blk, err
 	}
-	blk.size = f.size - before + int64(len(refs))*rowBytes // hashes and times are the rows' as well
-	return blk, nil
+	for _, d := range arrays {
+		at, err := f.putArray(d)
+		if err != nil {
+			return blk, err
+		}
+		blk.columns = append(blk.columns, at)
+	}
+	blk.times, err = f.put(arrow.Int64Traits.CastToBytes(times))
+	return blk, err
 }
 
 // move makes the store refer to rows on disk, and lets go of those in memory.
-func (s *Store) move(m *mapping, p *cold, shift uint8) {
+func (s *Store) move(m *mapping, p *cold) {
 	c := p.c
-	times := values[int64](m, p.times)
 	whole := p.from == 0 && p.to == chunkRows
 	old := c.refs(p.from, p.to)
 	if !whole && c.shared {
 		c.ref, c.shared = append(make([]Ref, 0, cap(c.ref)), c.ref...), false
 	}
-	at := p.from
+	at := 0
 	for i := range p.blocks {
-		blk := &p.blocks[i]
-		n := s.addBlock(m, blk, times[at-p.from:at-p.from+blk.n])
-		s.dropAll(old[at-p.from : at-p.from+blk.n])
+		to := at + p.blocks[i].n
+		n := s.addBlock(m, p, &p.blocks[i], at)
+		s.dropAll(old[at:to])
 		if whole {
 			c.segs = append(c.segs, n)
 		} else {
-			for k := range blk.n {
-				c.ref[at+k] = Ref{n, uint32(k)}
+			for k := range to - at {
+				c.ref[p.from+at+k] = Ref{n, uint32(k)}
 			}
 		}
-		at += blk.n
+		at = to
 	}
 	c.spilled = p.to
 	s.onDisk += p.to - p.from
@@ -461,18 +319,18 @@ func (s *Store) move(m *mapping, p *cold, shift uint8) {
 		// References that count up need not be kept, and of hashes and times the table and the chunk's bounds know
 		// enough: they are read where a row was found.
 		s.grown(p.b, -chunkRows*(rowBytes+8))
-		c.ref, c.shift, c.shared = nil, shift, false
-		c.hash, c.time = values[uint64](m, p.hashes), times
+		c.ref, c.per, c.shared = nil, uint32(p.per), false
+		c.hash, c.time = values[uint64](m, p.hashes), values[int64](m, p.times)
 	}
 }
 
-// addBlock makes a block a segment of the store.
-func (s *Store) addBlock(m *mapping, blk *block, times []int64) uint32 {
+// addBlock makes a block, whose first row is row at of the piece, a segment of the store.
+func (s *Store) addBlock(m *mapping, p *cold, blk *block, at int) uint32 {
 	cols, keys := make([]Column, len(s.types)), make([]Column, len(s.keys))
-	at := 0
+	used := 0
 	next := func() Column {
-		at++
-		return blk.columns[at-1].column(m)
+		used++
+		return blk.columns[used-1].column(m)
 	}
 	for i := range cols {
 		cols[i] = next()
@@ -484,9 +342,12 @@ func (s *Store) addBlock(m *mapping, blk *block, times []int64) uint32 {
 			keys[k] = cols[s.keyed[k]]
 		}
 	}
+	seg := &segment{times: values[int64](m, blk.times), rows: blk.n, file: m}
+	if p.offsets.to > p.offsets.from {
+		seg.parts, seg.offsets = values[int32](m, p.parts)[at:at+blk.n], values[int64](m, p.offsets)[at:at+blk.n]
+	}
+	seg.bytes = int64(len(m.data)) * int64(blk.n) / m.rows
 	m.segments++
-	s.mapped += blk.size
-	return s.add(cols, keys, &segment{
-		times: times, parts: values[int32](m, blk.parts), offsets: values[int64](m, blk.offsets), rows: blk.n, bytes: blk.size, file: m,
-	})
+	s.mapped += seg.bytes
+	return s.add(cols, keys, seg)
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"unsafe"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -262,6 +263,65 @@ func TestLargeBucketsSpillWholeChunks(t *testing.T) {
 		}
 		if len(r.buckets[0].pieces) == 0 || r.buckets[0].saved != r.rows {
 			t.Errorf("%d of %d restored rows would be saved again", r.rows-r.buckets[0].saved, r.rows)
+		}
+	}
+}
+
+// TestARowOnDiskLiesInOnePage looks where a block's columns and times are: a row that is found shall cost one fault.
+func TestARowOnDiskLiesInOnePage(t *testing.T) {
+	d, err := NewDisk(t.TempDir(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewStore(1<<40, []arrow.DataType{arrow.PrimitiveTypes.Int64, arrow.PrimitiveTypes.Int64, arrow.PrimitiveTypes.Int64}, 1)
+	s.Describe([]string{"k", "a", "b"}, []int{0})
+	s.SpillTo(d)
+	const n = 1 << 15
+	rows := make([]int32, n)
+	for i := range rows {
+		rows[i] = int32(i)
+	}
+	for turn := range 5 {
+		values, hashes := make([]int64, n), make([]uint64, n)
+		for i := range values {
+			values[i] = int64(turn*n + i)
+			hashes[i] = mix(0, uint64(values[i]))
+		}
+		c := int64s(values)
+		seg := s.Add([]Column{c, c, c}, []Column{c}, values, nil, values, 32*n)
+		s.Insert(seg, rows, hashes, nil)
+		s.Unpin(seg)
+	}
+	if err := s.Balance(nil); err != nil {
+		t.Fatal(err)
+	}
+	blocks := 0
+	for i, g := range s.segments {
+		if g == nil || g.file == nil {
+			continue
+		}
+		blocks++
+		page := func(v []int64, at int) uintptr {
+			return (uintptr(unsafe.Pointer(&v[at])) - uintptr(unsafe.Pointer(&g.file.data[0]))) / pageBytes
+		}
+		want := page(g.times, 0)
+		for _, col := range s.columns {
+			if v := col[i].v8; page(v, 0) != want || page(v, len(v)-1) != want {
+				t.Fatalf("block %d of %d rows begins in page %d, its times in page %d", i, len(v), page(v, 0), want)
+			}
+		}
+	}
+	if _, held := s.Spilled(); held < chunkRows*2 || blocks < held*32/pageBytes || blocks > held*32/pageBytes*9/8+5 {
+		t.Fatalf("%d rows on disk, in %d blocks", held, blocks)
+	}
+	for _, c := range s.buckets[0].chunks {
+		for i := range c.hash {
+			if r := c.at(i); s.columns[2][r.Segment].Int64(int(r.Row)) != c.time[i] || s.TimeOf(r) != c.time[i] {
+				t.Fatalf("row %d of a chunk is another one on disk", i)
+			}
+			if _, off := s.Position(c.at(i)); off != c.time[i] {
+				t.Fatalf("row %d of a chunk has offset %d instead of %d", i, off, c.time[i])
+			}
 		}
 	}
 }

@@ -147,7 +147,7 @@ func (c *Column) nullable() bool { return c.valid != nil || c.layout == layoutNu
 // gatherValidity gives no buffer when no row is NULL, the common case.
 func gatherValidity(columns []*Column, refs []Ref) (*memory.Buffer, int) {
 	nullable := false
-	if len(refs) < len(columns) {
+	if fewOf(refs, columns) {
 		for i, r := range refs {
 			if r.Segment != NoSegment && (i == 0 || r.Segment != refs[i-1].Segment) && columns[r.Segment].nullable() {
 				nullable = true
@@ -180,6 +180,9 @@ func gatherValidity(columns []*Column, refs []Ref) (*memory.Buffer, int) {
 	return memory.NewBufferBytes(out), nulls
 }
 
+// fewOf reports whether looking at every segment would cost more than looking at those of the rows, one by one.
+func fewOf(refs []Ref, columns []*Column) bool { return len(refs) < 4*len(columns) }
+
 func gatherFixed[T any](columns []*Column, refs []Ref, values func(*Column) []T) []T {
 	out := make([]T, len(refs))
 	if len(columns) == 1 {
@@ -194,11 +197,16 @@ func gatherFixed[T any](columns []*Column, refs []Ref, values func(*Column) []T)
 		}
 		return out
 	}
-	if len(refs) < len(columns) { // few rows out of many segments
+	if fewOf(refs, columns) {
+		last, v := uint32(NoSegment), []T(nil)
 		for i, r := range refs {
-			if r.Segment != NoSegment {
-				out[i] = values(columns[r.Segment])[r.Row]
+			if r.Segment == NoSegment {
+				continue
 			}
+			if r.Segment != last {
+				last, v = r.Segment, values(columns[r.Segment])
+			}
+			out[i] = v[r.Row]
 		}
 		return out
 	}

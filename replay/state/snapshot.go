@@ -114,9 +114,9 @@ type freshRows struct {
 	time []int64
 	ref  []Ref
 
-	segs  []uint32
-	shift uint8
-	from  int
+	segs []uint32
+	per  uint32
+	from int
 }
 
 func (f *freshRows) refs() []Ref {
@@ -125,7 +125,7 @@ func (f *freshRows) refs() []Ref {
 	}
 	out := make([]Ref, len(f.hash))
 	for i := range out {
-		out[i] = refIn(f.segs, f.shift, f.from+i)
+		out[i] = refIn(f.segs, f.per, f.from+i)
 	}
 	return out
 }
@@ -165,7 +165,7 @@ func (s *Store) Snapshot(name string) *Snapshot {
 			c := b.chunks[b.saved>>chunkBits]
 			from := b.saved & (chunkRows - 1)
 			to := min(len(c.time), from+pieceRows)
-			rows := freshRows{hash: c.hash[from:to:to], time: c.time[from:to:to], segs: c.segs, shift: c.shift, from: from}
+			rows := freshRows{hash: c.hash[from:to:to], time: c.time[from:to:to], segs: c.segs, per: c.per, from: from}
 			if c.ref != nil {
 				rows.ref, c.shared = c.ref[from:to:to], true
 			}

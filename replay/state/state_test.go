@@ -228,6 +228,36 @@ func BenchmarkStore(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
 
+// TestATableIsAsLargeAsTheOneBeforeNeeded fills buckets alike: but for the first they are three quarters full, and one
+// of few rows stays small.
+func TestATableIsAsLargeAsTheOneBeforeNeeded(t *testing.T) {
+	s := NewStore(1000, []arrow.DataType{arrow.PrimitiveTypes.Int64}, 1)
+	fill := func(at int64, n int) *bucket {
+		times, hashes, rows := make([]int64, n), make([]uint64, n), make([]int32, n)
+		for i := range n {
+			times[i], hashes[i], rows[i] = at*1000, mix(0, uint64(at<<32+int64(i))), int32(i)
+		}
+		c := int64s(times)
+		seg := s.Add([]Column{c}, []Column{c}, times, nil, nil, int64(n)*8)
+		s.Insert(seg, rows, hashes, nil)
+		s.Unpin(seg)
+		return s.bucketFor(at * 1000)
+	}
+	fill(0, 100_000)
+	for at := int64(1); at < 6; at++ {
+		b := fill(at, 100_000)
+		if full := float64(b.used) / float64(len(b.table)); full < 0.69 || full > 0.75 {
+			t.Fatalf("bucket %d is %.2f full", at, full)
+		}
+		if at%2 == 0 {
+			s.Expire(at*1000 + 1) // also with no bucket left to learn from
+		}
+	}
+	if b := fill(6, 100); len(b.table) > 300 {
+		t.Fatalf("a bucket of 100 rows has %d slots", len(b.table))
+	}
+}
+
 // TestSnapshotsRestoreAtAnyNumberOfStores fills a store, saves it more than once, and takes it up in one store or
 // in several: the rows, their flags and what a probe finds are the same, and saved rows are not written again.
 func TestSnapshotsRestoreAtAnyNumberOfStores(t *testing.T) {

@@ -19,6 +19,7 @@ type Store struct {
 	keys     [][]*Column // likewise, of the key columns
 	buckets  []*bucket   // by start
 	last     *bucket
+	lastUsed int // slots that the bucket used which was dropped last
 	rows     int
 	index    int64    // memory of the buckets
 	held     int64    // memory of the segments' columns
@@ -31,7 +32,9 @@ type Store struct {
 	mapped int64 // bytes of segments that lie on disk
 	onDisk int   // rows of those
 	files  []*mapping
-	turn   int
+	// blockRow is the bytes of a row in the block that was written last.
+	blockRow int64
+	turn     int
 
 	slots []uint64 // scratch of Probe and Insert
 	live  []int32
@@ -431,12 +434,13 @@ func (s *Store) expire(gone func(*bucket) bool) {
 		if s.last == b {
 			s.last = nil
 		}
+		s.lastUsed = b.used
 		s.rows -= b.rows
 		s.index -= b.bytes
 		for _, c := range b.chunks {
 			s.onDisk -= c.spilled
-			for _, seg := range c.segs {
-				s.drop(seg, 1<<c.shift)
+			for i, seg := range c.segs {
+				s.drop(seg, min(int(c.per), chunkRows-i*int(c.per)))
 			}
 			s.dropAll(c.ref)
 		}
