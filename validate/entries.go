@@ -48,8 +48,10 @@ type entryPart struct {
 	chunks  [][]uint64
 	extents []extent
 	words   int64
-	out     bool     // on disk, or to go there
-	slots   []uint32 // hash table: sixteen bits of the key, and where its entry is, plus one; see index
+	out     bool // on disk, or to go there
+	// dir, of an indexed range, says where the entries begin whose keys end in the same bits: those of bits b are
+	// dir[b] to dir[b+1].
+	dir []uint16
 }
 
 type extent struct{ off, words int64 }

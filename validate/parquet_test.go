@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"math/rand"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -277,6 +279,68 @@ func TestTwinsAreTheSameBytes(t *testing.T) {
 	}
 	wantRows(t, judge(t, Options{Left: mk(-1), Right: mk(-1), Key: key}), Equal, Rows{Equal: 1000})
 	wantRows(t, judge(t, Options{Left: mk(-1), Right: mk(700), Key: key}), Different, Rows{Equal: 999, Changed: 1})
+}
+
+// TestTwinsAreNotReadTwice: row groups that are the same on both sides, with keys that are there twice or NULL, in one
+// of them or in one and another, come to what the same rows come to in other row groups.
+func TestTwinsAreNotReadTwice(t *testing.T) {
+	type row struct {
+		ID *int64 `parquet:"id"`
+		V  int64  `parquet:"v"`
+	}
+	twins := 0
+	for seed := range int64(60) {
+		rnd := rand.New(rand.NewSource(seed))
+		var l, r []row
+		for group := range 4 {
+			keys := int64(50 + rnd.Intn(20000))
+			var rows []row
+			for i := range 100 {
+				id := int64(group*100 + i)
+				if rnd.Intn(20) == 0 {
+					id = rnd.Int63n(keys)
+				}
+				x := row{&id, rnd.Int63n(3)}
+				if rnd.Intn(40) == 0 {
+					x.ID = nil
+				}
+				rows = append(rows, x)
+			}
+			l = append(l, rows...)
+			if rnd.Intn(3) == 0 {
+				rows = slices.Clone(rows)
+				for range 1 + rnd.Intn(5) {
+					rows[rnd.Intn(100)].V++
+				}
+				id := rnd.Int63n(400)
+				rows[rnd.Intn(100)].ID = &id
+			} else {
+				twins++
+			}
+			r = append(r, rows...)
+		}
+		if rnd.Intn(2) == 0 {
+			r = r[:300] // the side with fewer rows is read first
+		}
+		tell := func(left, right int, where string) string {
+			res := judge(t, Options{Left: parquetSide(t, l, parquet.MaxRowsPerRowGroup(int64(left))),
+				Right: parquetSide(t, r, parquet.MaxRowsPerRowGroup(int64(right))), Key: key, Where: where})
+			res.Inputs, res.Seconds = nil, 0
+			b, err := json.Marshal(res)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(b)
+		}
+		for _, where := range []string{"", "v > 0"} {
+			if same, other := tell(100, 100, where), tell(100, 70, where); same != other {
+				t.Fatalf("seed %d, where %q, with twins\n%s\nwithout\n%s", seed, where, same, other)
+			}
+		}
+	}
+	if twins == 0 {
+		t.Error("no row group is a twin")
+	}
 }
 
 // TestChecksumOfPages: a value that changed after its page was written is damage, also where both sides have it.

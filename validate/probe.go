@@ -2,6 +2,8 @@ package validate
 
 import (
 	"context"
+	"math/bits"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -12,132 +14,171 @@ import (
 // they are read. Rows that match are done with: of the second side nothing is kept. Ranges that are on disk, and
 // multisets, are joined at the end instead (run.join).
 
-// index builds the hash tables of the ranges that are in memory. Rows of keys that occur twice are marked.
-func (e *entries) index(ctx context.Context, parallelism int, m *marks) (match, error) {
+// index puts the ranges that are in memory in the order of their keys' last bits. Rows of keys that occur twice are
+// marked; with skip, rows of units that are twins are matched with their likes.
+func (e *entries) index(ctx context.Context, parallelism int, x indexer) (match, error) {
 	var next atomic.Int64
-	var dups atomic.Bool
+	var mu sync.Mutex
+	var all match
 	g, ctx := errgroup.WithContext(ctx)
 	for range parallelism {
+		x := x
 		g.Go(func() error {
 			for ctx.Err() == nil {
 				p := int(next.Add(1)) - 1
 				if p >= len(e.parts) {
+					mu.Lock()
+					all.add(x.out)
+					mu.Unlock()
 					return nil
 				}
-				twice, err := e.indexPart(&e.parts[p], m)
-				if err != nil {
+				if err := x.part(e, &e.parts[p]); err != nil {
 					return err
-				}
-				if twice {
-					dups.Store(true)
 				}
 			}
 			return ctx.Err()
 		})
 	}
 	err := g.Wait()
-	return match{dups: dups.Load()}, err
+	return all, err
 }
 
-func (e *entries) indexPart(part *entryPart, m *marks) (dups bool, err error) {
-	if part.out || len(part.chunks)<<e.chunk >= 1<<16 {
-		return false, nil
+// indexer makes the index of ranges; one per goroutine.
+type indexer struct {
+	first int // the indexed side: 0 or 1
+	marks [2]*marks
+	skip  []bool // by unit: its rows are matched with those of the same places on the other side
+	out   match
+	tmp   []uint64
+}
+
+// indexable says whether a range can be indexed: places in it have sixteen bits.
+func (e *entries) indexable(part *entryPart) bool {
+	return !part.out && len(part.chunks)<<e.chunk < 1<<16
+}
+
+func (x *indexer) part(e *entries, part *entryPart) error {
+	if !e.indexable(part) {
+		return nil
 	}
 	w := e.layout.words()
-	size := 16
-	for int64(size)*2 < part.words/int64(w)*3 {
-		size *= 2
+	x.tmp = x.tmp[:0]
+	for _, c := range part.chunks {
+		x.tmp = append(x.tmp, c...)
 	}
-	words, err := e.arena.words(size / 2)
+	n := len(x.tmp) / w
+	size := 1 << (bits.Len(uint(max(n, 1))) - 1)
+	words, err := e.arena.words(size/4 + 1)
 	if err != nil {
-		return false, err
+		return err
 	}
-	slots, mask := unsafe.Slice((*uint32)(unsafe.Pointer(&words[0])), size), uint64(size-1)
-	part.slots = slots
-	two := e.layout.keyWords == 2
-	for c, chunk := range part.chunks {
-		for i := 0; i < len(chunk); i += w {
-			x := chunk[i : i+w]
-			tag := tagOf(x[0])
-			s := x[0] & mask
-			for ; slots[s] != 0; s = (s + 1) & mask {
-				if slots[s]&tagMask != tag {
-					continue
-				}
-				o := e.entry(part, slots[s])
-				if o[0] == x[0] && (!two || o[1] == x[1]) {
-					o[w-1] |= several | matched
-					x[w-1] |= several | matched
-					m.set(o[w-1] & placeMask)
-					m.set(x[w-1] & placeMask)
-					dups = true
+	dir := unsafe.Slice((*uint16)(unsafe.Pointer(&words[0])), size+1)
+	mask := uint64(size - 1)
+	for i := 0; i < len(x.tmp); i += w {
+		dir[x.tmp[i]&mask]++
+	}
+	sum := uint16(0)
+	for i, c := range dir {
+		sum += c
+		dir[i] = sum
+	}
+	for c := range part.chunks { // full but for the last
+		chunk := part.chunks[c]
+		part.chunks[c] = chunk[:max(0, min(len(x.tmp)-c*w<<e.chunk, w<<e.chunk))]
+	}
+	part.dir = dir
+	for i := len(x.tmp) - w; i >= 0; i -= w { // backwards, so that dir has the beginnings in the end
+		row := x.tmp[i : i+w]
+		at := &dir[row[0]&mask]
+		*at--
+		copy(e.entry(part, int(*at)), row)
+	}
+	for b := range size {
+		from, end := int(dir[b]), int(dir[b+1])
+		for i := from; i < end; i++ {
+			row := e.entry(part, i)
+			x.pair(e, row)
+			for j := from; j < i; j++ {
+				if o := e.entry(part, j); e.sameKey(o, row) {
+					x.copied(e, o)
+					x.copied(e, row)
+					x.out.dups = true
 					break
 				}
-			}
-			if slots[s] == 0 {
-				slots[s] = tag | uint32(c<<e.chunk|i/w) + 1
-			}
-		}
-	}
-	return dups, nil
-}
-
-const tagMask = 0xffff0000
-
-// tagOf is some of a key's bits, other than those that choose its range and its slot.
-func tagOf(key uint64) uint32 { return uint32(key>>16) & tagMask }
-
-// entry is what a slot refers to.
-func (e *entries) entry(part *entryPart, slot uint32) []uint64 {
-	w := e.layout.words()
-	at := slot&^tagMask - 1
-	i := int(at) & (1<<e.chunk - 1) * w
-	return part.chunks[at>>e.chunk][i : i+w : i+w]
-}
-
-// find returns the entry of a key, or nil.
-func (b *prober) find(part *entryPart, x []uint64) []uint64 {
-	mask := uint64(len(part.slots) - 1)
-	tag := tagOf(x[0])
-	for s := x[0] & mask; part.slots[s] != 0; s = (s + 1) & mask {
-		if part.slots[s]&tagMask == tag {
-			if o := b.e.entry(part, part.slots[s]); b.sameKey(o, x) {
-				return o
 			}
 		}
 	}
 	return nil
 }
 
-func (b *prober) sameKey(o, x []uint64) bool {
-	return o[0] == x[0] && (b.e.layout.keyWords == 1 || o[1] == x[1])
+// pair matches a row whose like on the other side is known and not read.
+func (x *indexer) pair(e *entries, row []uint64) {
+	w, k := len(row), e.layout.keyWords
+	place := row[w-1] & placeMask
+	if x.skip != nil && x.skip[place>>x.marks[0].rowBits] {
+		row[w-1] |= matched
+		row[k], row[k+1] = place, 0
+		x.out.equal++
+	}
+}
+
+// copied marks a row whose key occurs twice.
+func (x *indexer) copied(e *entries, row []uint64) {
+	w := len(row)
+	if row[w-1]&several != 0 {
+		return
+	}
+	place := row[w-1] & placeMask
+	if row[w-1]&matched != 0 {
+		x.out.equal--
+		x.marks[1-x.first].set(place)
+	}
+	row[w-1] |= several | matched
+	x.marks[x.first].set(place)
+}
+
+// entry is one of an indexed range.
+func (e *entries) entry(part *entryPart, at int) []uint64 {
+	w := e.layout.words()
+	i := at & (1<<e.chunk - 1) * w
+	return part.chunks[at>>e.chunk][i : i+w : i+w]
+}
+
+func (e *entries) sameKey(o, x []uint64) bool {
+	return o[0] == x[0] && (e.layout.keyWords == 1 || o[1] == x[1])
+}
+
+// find returns the first entry of a key, or nil.
+func (e *entries) find(part *entryPart, x []uint64) []uint64 {
+	b := x[0] & uint64(len(part.dir)-2)
+	for i := int(part.dir[b]); i < int(part.dir[b+1]); i++ {
+		if o := e.entry(part, i); e.sameKey(o, x) {
+			return o
+		}
+	}
+	return nil
 }
 
 // warmRows is how many rows are looked up ahead of their use.
 const warmRows = 32
 
-// warm finds for each of the next rows the first slot that may be its own, 0 if there is none. Its loads do not wait
-// for each other, where the search for one row waits for memory at every step: that is worth most of the time.
+// warm touches the entries that the next rows may meet. Its loads do not wait for each other, where the search for one
+// row waits for memory at every step: that is worth most of the time.
 func (b *prober) warm(part *entryPart, rows []uint64) {
 	e, w := b.e, b.e.layout.words()
-	mask := uint64(len(part.slots) - 1)
+	mask := uint64(len(part.dir) - 2)
 	n := min(len(rows)/w, warmRows)
 	var sum uint64
 	for i := range n {
-		sum += uint64(part.slots[rows[i*w]&mask])
+		sum += uint64(part.dir[rows[i*w]&mask])
 	}
 	for i := range n {
-		key := rows[i*w]
-		tag := tagOf(key)
-		s := key & mask
-		for part.slots[s] != 0 && part.slots[s]&tagMask != tag {
-			s = (s + 1) & mask
-		}
-		slot := part.slots[s]
-		b.slots[i] = slot
-		if slot != 0 {
-			at := slot&^tagMask - 1
-			sum += part.chunks[at>>e.chunk][int(at)&(1<<e.chunk-1)*w]
+		at := rows[i*w] & mask
+		from, end := int(part.dir[at]), int(part.dir[at+1])
+		if from < end {
+			sum += part.chunks[from>>e.chunk][from&(1<<e.chunk-1)*w]
+			end--
+			sum += part.chunks[end>>e.chunk][end&(1<<e.chunk-1)*w]
 		}
 	}
 	b.warmed += sum
@@ -147,7 +188,7 @@ func (b *prober) warm(part *entryPart, rows []uint64) {
 func (e *entries) unmatched(m *marks) {
 	w := e.layout.words()
 	for p := range e.parts {
-		if e.parts[p].slots == nil {
+		if e.parts[p].dir == nil {
 			continue
 		}
 		for _, c := range e.parts[p].chunks {
@@ -173,7 +214,6 @@ type prober struct {
 	sorted []uint64
 	count  []int32
 	out    match
-	slots  [warmRows]uint32
 	warmed uint64 // keeps the compiler from leaving loads out
 	// differs is called for the place of each row that is not equal; by default it is marked.
 	differs func(place uint64)
@@ -220,7 +260,7 @@ func (b *prober) flush() error {
 		if from == end {
 			continue
 		}
-		if e.parts[p].slots != nil {
+		if e.parts[p].dir != nil {
 			b.probe(&e.parts[p], b.sorted[from:end])
 			from = end
 			continue
@@ -245,12 +285,7 @@ func (b *prober) probe(part *entryPart, rows []uint64) {
 			b.warm(part, rows)
 		}
 		x := rows[:w:w]
-		var o []uint64
-		if slot := b.slots[at&(warmRows-1)]; slot != 0 {
-			if o = e.entry(part, slot); !b.sameKey(o, x) {
-				o = b.find(part, x)
-			}
-		}
+		o := e.find(part, x)
 		place := x[w-1] & placeMask
 		switch {
 		case o == nil:

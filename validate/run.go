@@ -80,6 +80,7 @@ type run struct {
 	inScope  [2]int64
 	pending  [2]int64
 	twin     []bool // by unit: see twins
+	skip     []bool // twin, when the other side's twins are not read at all; else nil
 	match    match
 	early    *sorter      // rows that were read back in the first pass
 	earlySum atomic.Int64 // their bytes
@@ -369,7 +370,8 @@ func (r *run) firstPass(ctx context.Context) error {
 		return err
 	}
 	if !r.multiset && !r.forceAll {
-		m, err := sides[first].index(ctx, r.opts.Parallelism, &r.marks[first])
+		r.skip = r.skipTwins(first, sides[first])
+		m, err := sides[first].index(ctx, r.opts.Parallelism, indexer{first: first, marks: [2]*marks{&r.marks[0], &r.marks[1]}, skip: r.skip})
 		if err != nil {
 			return err
 		}
@@ -401,6 +403,12 @@ func (r *run) hashSide(ctx context.Context, side int, sides [2]*entries, probe b
 				r.twin[u] = same
 			}
 			w.twin = u < len(r.twin) && r.twin[u]
+			if probe && w.twin && r.skip != nil { // matched already, and not read
+				r.unitRows[s][u] = r.unitRows[1-s][u]
+				inScope.Add(r.unitRows[s][u])
+				r.progress.add(int(r.unitRows[s][u]))
+				return nil
+			}
 			err := r.sides[s].scan(ctx, u, w.wants, func(b *block) error {
 				if row+int64(b.n) > 1<<r.marks[s].rowBits {
 					return placed(r.sides[s].units[u].file.info.Path, fmt.Errorf("more than %d rows in one piece", int64(1)<<r.marks[s].rowBits))
@@ -445,7 +453,7 @@ func (r *run) join(ctx context.Context, sides [2]*entries) error {
 				if p >= ranges || ctx.Err() != nil {
 					break
 				}
-				if sides[0].parts[p].slots != nil || sides[1].parts[p].slots != nil {
+				if sides[0].parts[p].dir != nil || sides[1].parts[p].dir != nil {
 					continue
 				}
 				need := (sides[0].parts[p].words + sides[1].parts[p].words) * 8

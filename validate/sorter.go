@@ -71,7 +71,7 @@ func (b *sortBuffer) add(key []byte, side byte, wide bool, cells []byte) error {
 	if len(b.arena)+need > b.limit && len(b.index) > 0 {
 		if b.stay {
 			b.close()
-			b.arena, b.index = nil, nil
+			b.arena, b.index = make([]byte, 0, b.limit), make([]recordRef, 0, len(b.index)+len(b.index)/8)
 		} else if err := b.flush(); err != nil {
 			return err
 		}

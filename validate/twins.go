@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 )
 
 // Twins. Two outputs that are the same are most often the same bytes: a rerun, or a day's folder that nothing
 // touched. Where the columns of a left and a right row group are the same compressed bytes, their rows are the same
-// rows in the same order, and only one of them is unpacked in full (so that damage is found). The keys are read on
-// both sides all the same: a key may be there a second time, in a row group that is no twin.
+// rows in the same order, and only one of them is unpacked in full (so that damage is found). Where all of the indexed
+// side is in memory, each of its rows is matched with the row of the same place while the index is made, and a row of
+// another row group that has its key finds it matched. Else the keys of both are read.
 
 // twins says whether unit u of both sides is the same, in every column that is read for the row's hash.
 func (r *run) twins(ctx context.Context, u int) (bool, error) {
@@ -72,6 +74,26 @@ func (r *run) twins(ctx context.Context, u int) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// skipTwins returns the twins of side first when those of the other side need not be read, and nil when they do. Rows
+// without a key, which are marked by now, are marked on the other side, too.
+func (r *run) skipTwins(first int, e *entries) []bool {
+	if r.where != nil || r.time != nil || r.offsets != nil || !slices.Contains(r.twin, true) {
+		return nil
+	}
+	for p := range e.parts {
+		if !e.indexable(&e.parts[p]) {
+			return nil
+		}
+	}
+	for u, twin := range r.twin {
+		if twin {
+			r.marks[1-first].grow(u, r.unitRows[first][u])
+			copy(r.marks[1-first].units[u], r.marks[first].units[u])
+		}
+	}
+	return r.twin
 }
 
 // chunkRange is where a column chunk lies in its file.

@@ -163,12 +163,15 @@ func (v *vec) rowOf(j int) int {
 
 // hasher adds one column to the rows' sums.
 type hasher struct {
-	lo, hi uint64 // seeds; hi is odd
-	mask   uint64 // the column's bits of the sketch
-	bytes  bool
-	dict   *vec    // dictionary of the tables below
-	dh     []hash2 // of its entries
+	seeds
+	mask  uint64 // the column's bits of the sketch
+	bytes bool
+	dict  *vec    // dictionary of the tables below
+	dh    []hash2 // of its entries
 }
+
+// seeds are of a type of their own, so that loops over rows keep a copy in registers.
+type seeds struct{ lo, hi uint64 } // hi is odd
 
 type hash2 struct{ lo, hi uint64 }
 
@@ -204,7 +207,7 @@ func sketch(sk, lo, mask uint64) uint64 { return sk ^ (bits.RotateLeft64(sk, 32)
 // word hashes a word: the 128 bits of the product of a bijection of x with the column's odd seed. Another value alone in
 // its row gives another sum, always; with two or more columns, as the bijection leaves no pattern in them, the sums of the
 // products agree once in 2^120 pairs of rows at most.
-func (h *hasher) word(x uint64) (lo, hi uint64) {
+func (h seeds) word(x uint64) (lo, hi uint64) {
 	hi, lo = bits.Mul64(scramble(x^h.lo), h.hi)
 	return lo, hi
 }
@@ -218,7 +221,7 @@ func scramble(x uint64) uint64 {
 }
 
 // raw hashes bytes: the first and the last word of few, with their number in both.
-func (h *hasher) raw(b []byte) (lo, hi uint64) {
+func (h seeds) raw(b []byte) (lo, hi uint64) {
 	n := len(b)
 	var x, y uint64
 	switch {
@@ -232,10 +235,13 @@ func (h *hasher) raw(b []byte) (lo, hi uint64) {
 	case n > 0:
 		x = uint64(b[0]) | uint64(b[n/2])<<8 | uint64(b[n-1])<<16
 	}
-	x ^= uint64(n) * 0xa0761d6478bd642f
-	y ^= uint64(n) * 0xc2b2ae3d27d4eb4f
-	lo, hi = h.word(x)
-	g, l := bits.Mul64(scramble(y^h.hi), h.lo|1)
+	return h.short(x, y, uint64(n))
+}
+
+// short hashes n bytes of up to 16 by their first and their last word.
+func (h seeds) short(x, y, n uint64) (lo, hi uint64) {
+	hi, lo = bits.Mul64(scramble(x^n*0xa0761d6478bd642f^h.lo), h.hi)
+	g, l := bits.Mul64(scramble(y^n*0xc2b2ae3d27d4eb4f^h.hi), h.lo|1)
 	return lo + l, hi + g
 }
 
@@ -275,7 +281,7 @@ func growU64(s []uint64, n int) []uint64 {
 // add adds v to lo, hi and sk, which begin at v's first row.
 func (h *hasher) add(v *vec, lo, hi, sk []uint64) {
 	lo, hi, sk = lo[:v.n], hi[:v.n], sk[:v.n]
-	mask := h.mask
+	mask, seeds := h.mask, h.seeds
 	if v.dict != nil {
 		h.table(v.dict)
 		dh := h.dh
@@ -322,13 +328,24 @@ func (h *hasher) add(v *vec, lo, hi, sk []uint64) {
 		}
 		return
 	}
-	j := 0
-	for r := range v.n {
+	j, from := 0, uint32(0)
+	if v.n > 0 && len(v.offs) > 0 {
+		from = v.offs[0]
+	}
+	for r := range lo {
 		if v.valid != nil && !v.valid[r] {
 			continue
 		}
-		l, g := h.raw(v.data[v.offs[j] : v.offs[j+1]-v.gap])
 		j++
+		to := v.offs[j]
+		b := v.data[from : to-v.gap]
+		from = to
+		var l, g uint64
+		if n := len(b); n >= 8 && n <= 16 { // as raw does, without the call
+			l, g = seeds.short(binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:]), uint64(n))
+		} else {
+			l, g = seeds.raw(b)
+		}
 		lo[r] += l
 		hi[r] += g
 		sk[r] = sketch(sk[r], l, mask)
