@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -141,7 +142,12 @@ func (s *Sink) cutTxn() {
 // sealTxn adds the offsets and the epoch's number to the transaction.
 func (s *Sink) sealTxn(ctx context.Context, epoch int64) ([]byte, error) {
 	if s.txn.rows {
-		if err := s.commitOffsets(ctx, epoch); err != nil {
+		// Each of its requests may be repeated, also one whose answer was lost.
+		err := s.commitOffsets(ctx, epoch)
+		for try := 1; retriable(err) && sleep(ctx, pause(try)); try++ {
+			err = s.commitOffsets(ctx, epoch)
+		}
+		if err != nil {
 			return nil, advise(fmt.Errorf("kafka: epoch %d: offsets of group %s: %w", epoch, s.txn.Group, err))
 		}
 		return json.Marshal(sealedTxn{epoch})
@@ -223,9 +229,10 @@ func commitError(resp *kmsg.TxnOffsetCommitResponse) error {
 	return nil
 }
 
-// retriable reports whether a broker asks to be asked again.
+// retriable reports whether a broker asks to be asked again, or cannot be reached.
 func retriable(err error) bool {
-	return kerr.IsRetriable(err) || errors.Is(err, kerr.ConcurrentTransactions)
+	var network *net.OpError
+	return kerr.IsRetriable(err) || errors.Is(err, kerr.ConcurrentTransactions) || errors.As(err, &network) || err != nil && kgo.IsRetryableBrokerErr(err)
 }
 
 // publishTxn commits the epoch, once, and lets the writers go on.
