@@ -24,8 +24,8 @@ standard input.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(w.stdout, strings.TrimRight(checked.Plan.String(), "\n"))
-			if spread := checked.Plan.Spread(); len(spread) > 0 {
+			_, err = fmt.Fprintln(w.stdout, strings.TrimRight(checked.Plan.String(), "\n"))
+			if spread := checked.Plan.Spread(); len(spread) > 0 && err == nil {
 				_, err = fmt.Fprintf(w.stdout, "\nrows held are spread over the shards\n  . %s\n", strings.Join(spread, "\n  . "))
 			}
 			return err
