@@ -125,9 +125,9 @@ func (o *replayOptions) takeCheckpoints(ctx context.Context, run *opened, p *pip
 		if last.Parallelism != run.job.Parallelism {
 			text += fmt.Sprintf(", with parallelism %d, which was %d", run.job.Parallelism, last.Parallelism)
 		}
-		fmt.Fprintln(o.world.stderr, "lockstep:", text)
+		o.world.tell(text)
 		for _, c := range changes(last.Settings, run.job.Settings) {
-			fmt.Fprintln(o.world.stderr, "lockstep: changed since:", c)
+			o.world.tell("changed since: " + c)
 		}
 	}
 	return nil

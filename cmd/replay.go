@@ -173,7 +173,7 @@ func (o *replayOptions) run(ctx context.Context) error {
 		out = o.world.stderr
 	}
 	if last := run.last(); last != nil && last.Done {
-		fmt.Fprintln(o.world.stderr, "lockstep: the run had come to the end of its input before; nothing was done")
+		o.world.tell("the run had come to the end of its input before; nothing was done")
 	}
 	if err := printSummary(out, sum, o.format); err != nil {
 		return err

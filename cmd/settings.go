@@ -12,22 +12,21 @@ import (
 // settings are what may change between two runs over one checkpoint, by name: checkpoints note them, so that the
 // next run can say what is different.
 func settings(p *pipeline.Pipeline) map[string]string {
-	out := map[string]string{"the query": strings.Join(strings.Fields(p.Query), " ")}
+	out := map[string]string{"the query": oneLine(p.Query)}
 	if len(p.Kafka.Brokers) > 0 {
 		out["the brokers"] = strings.Join(p.Kafka.Brokers, ", ")
 	}
 	for _, o := range p.Outputs {
-		out["output "+o.Name] = strings.TrimSpace("every row " + whereText(o.Where))
+		rows := "every row"
+		if o.Where != "" {
+			rows += " WHERE " + oneLine(o.Where)
+		}
+		out["output "+o.Name] = rows
 	}
 	return out
 }
 
-func whereText(where string) string {
-	if where == "" {
-		return ""
-	}
-	return "WHERE " + strings.Join(strings.Fields(where), " ")
-}
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // changes says how settings differ from those of the checkpoint that the run goes on from.
 func changes(was, is map[string]string) []string {

@@ -115,17 +115,24 @@ func TestTopicIsASide(t *testing.T) {
 	}
 }
 
+// oneRegistry is a registry without schemas, and a client of it.
+func oneRegistry(t *testing.T) (*srfake.Registry, *avro.Registry) {
+	t.Helper()
+	fake := srfake.New()
+	t.Cleanup(fake.Close)
+	reg, err := avro.Dial([]string{fake.URL()}, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fake, reg
+}
+
 // TestTopicOfARegistry: values in the registry's format, of two versions of a schema, are compared with a file; also
 // with the registry of the pipeline file. A schema that the registry lacks is an error.
 func TestTopicOfARegistry(t *testing.T) {
 	env := oneBroker(t)
 	broker := strings.TrimPrefix(env[0], "KAFKA=")
-	fake := srfake.New()
-	defer fake.Close()
-	reg, err := avro.Dial([]string{fake.URL()}, "", "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fake, reg := oneRegistry(t)
 	var framed [][]byte
 	for i, fields := range []string{"", `,{"name":"land","type":"string","default":"DE"}`} {
 		id, err := reg.Register(t.Context(), "rows-value", `{"type":"record","name":"row","fields":[{"name":"id","type":"long"},{"name":"name","type":["null","string"]}`+fields+`]}`)
@@ -174,12 +181,7 @@ func TestTopicOfARegistry(t *testing.T) {
 func TestDefaultsOfARegistry(t *testing.T) {
 	env := oneBroker(t)
 	broker := strings.TrimPrefix(env[0], "KAFKA=")
-	fake := srfake.New()
-	defer fake.Close()
-	reg, err := avro.Dial([]string{fake.URL()}, "", "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fake, reg := oneRegistry(t)
 	var values [][]byte
 	for i, fields := range []string{"", `,{"name":"land","type":"string","default":"DE"}`} {
 		id, err := reg.Register(t.Context(), "grown-value", `{"type":"record","name":"row","fields":[{"name":"id","type":"long"},{"name":"t","type":{"type":"long","logicalType":"timestamp-millis"}}`+fields+`]}`)

@@ -142,7 +142,7 @@ func (t *triangle) reproduceFirst(ctx context.Context) error {
 			return t.reproduceKey(ctx, slices.Sorted(maps.Keys(keys))[0], t.reproduceTo)
 		}
 	}
-	fmt.Fprintln(t.world.stderr, "lockstep: nothing differs, so there is nothing to reproduce")
+	t.world.tell("nothing differs, so there is nothing to reproduce")
 	return nil
 }
 

@@ -51,9 +51,7 @@ func (g *gate) wait(ctx context.Context, place int) error {
 			return ctx.Err()
 		}
 		if tired == nil {
-			timer := time.NewTimer(patience)
-			defer timer.Stop()
-			tired = timer.C
+			tired = time.After(patience)
 		}
 		select {
 		case <-moved:

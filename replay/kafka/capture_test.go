@@ -96,7 +96,7 @@ func testCompacted(t *testing.T, c *cluster) {
 		if tries++; tries > 150 {
 			t.Fatalf("not compacted: %s", brief(r.ids[0]))
 		}
-		sleep(t.Context(), 2*tick)
+		replay.Sleep(t.Context(), 2*tick)
 	}
 	ids := r.ids[0]
 	equal(t, "the newest of each key", ids[:3], ints(n-3, n))

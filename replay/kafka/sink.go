@@ -245,7 +245,7 @@ func (s *Sink) create(ctx context.Context, o Output, missing error) error {
 		if _, err = partitions(ctx, s.adm, o.Topic); !errors.Is(err, kerr.UnknownTopicOrPartition) {
 			return err
 		}
-		if !sleep(ctx, pause(try)) {
+		if !replay.Sleep(ctx, pause(try)) {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/lockstep-data/lockstep/replay"
 	"github.com/lockstep-data/lockstep/schema"
 )
 
@@ -36,7 +37,7 @@ func connect(ctx context.Context, o ClientOptions, more ...kgo.Opt) (*kgo.Client
 		}
 		// A broker that is starting refuses connections for a moment; what it answers is final.
 		if ctx.Err() == nil && !final(err) {
-			if sleep(ctx, pause(try)) {
+			if replay.Sleep(ctx, pause(try)) {
 				continue
 			}
 		}

@@ -62,7 +62,7 @@ func (s *Sink) beginFencing(ctx context.Context) error {
 		return s.watch.cause(fmt.Errorf("kafka: transactional id %s: %w", s.txn.ID, err))
 	}
 	all, err := s.adm.FetchOffsets(kadm.RequireStable(ctx), s.txn.Group)
-	for try := 1; retriable(err) && sleep(ctx, pause(try)); try++ {
+	for try := 1; retriable(err) && replay.Sleep(ctx, pause(try)); try++ {
 		// A cluster's first group waits for its coordinator.
 		all, err = s.adm.FetchOffsets(kadm.RequireStable(ctx), s.txn.Group)
 	}
@@ -144,7 +144,7 @@ func (s *Sink) sealTxn(ctx context.Context, epoch int64) ([]byte, error) {
 	if s.txn.rows {
 		// Each of its requests may be repeated, also one whose answer was lost.
 		err := s.commitOffsets(ctx, epoch)
-		for try := 1; retriable(err) && sleep(ctx, pause(try)); try++ {
+		for try := 1; retriable(err) && replay.Sleep(ctx, pause(try)); try++ {
 			err = s.commitOffsets(ctx, epoch)
 		}
 		if err != nil {
@@ -162,17 +162,12 @@ func (s *Sink) commitOffsets(ctx context.Context, epoch int64) error {
 	}
 	add := kmsg.NewPtrAddOffsetsToTxnRequest()
 	add.TransactionalID, add.ProducerID, add.ProducerEpoch, add.Group = s.txn.ID, id, generation, s.txn.Group
-	for try := 1; ; try++ {
-		added, err := add.RequestWith(ctx, s.cl)
-		if err == nil {
-			err = kerr.ErrorForCode(added.ErrorCode)
-		}
-		if err == nil {
-			break
-		}
-		if !retriable(err) || !sleep(ctx, pause(try)) {
-			return err
-		}
+	added, err := add.RequestWith(ctx, s.cl)
+	if err == nil {
+		err = kerr.ErrorForCode(added.ErrorCode)
+	}
+	if err != nil {
+		return err
 	}
 	commit := kmsg.NewPtrTxnOffsetCommitRequest()
 	commit.TransactionalID, commit.ProducerID, commit.ProducerEpoch, commit.Group = s.txn.ID, id, generation, s.txn.Group
@@ -207,15 +202,11 @@ func (s *Sink) commitOffsets(ctx context.Context, epoch int64) error {
 		}
 		commit.Topics = append(commit.Topics, t)
 	}
-	for try := 1; ; try++ {
-		resp, err := commit.RequestWith(ctx, s.cl)
-		if err != nil {
-			return err
-		}
-		if err = commitError(resp); !retriable(err) || !sleep(ctx, pause(try)) {
-			return err
-		}
+	resp, err := commit.RequestWith(ctx, s.cl)
+	if err != nil {
+		return err
 	}
+	return commitError(resp)
 }
 
 func commitError(resp *kmsg.TxnOffsetCommitResponse) error {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/lockstep-data/lockstep/replay"
 )
 
 // patience is how S3 is waited for.
@@ -65,7 +67,7 @@ func (b *bucket) try(ctx context.Context, f func(ctx context.Context, alive func
 			waiting, cancel = context.WithTimeout(ctx, b.patience.giveUp)
 			done = cancel
 		}
-		if tries == most || !sleep(waiting, b.patience.after(tries)) {
+		if tries == most || !replay.Sleep(waiting, b.patience.after(tries)) {
 			if troubled {
 				b.world.leave(b.bucket, false)
 			}
@@ -102,18 +104,6 @@ func (p patience) after(n int) time.Duration {
 	}
 	d = min(d, p.most)
 	return d/2 + rand.N(d/2+1)
-}
-
-// sleep reports whether d passed before ctx ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
 
 // passing reports whether an error may go away by itself. What is no answer of the server may: a connection that broke
