@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,6 +132,45 @@ func TestEveryInputIsTheSame(t *testing.T) {
 	refused(t, Options{Left: Input{Path: "s3://bucket/nothing/"}, Right: typed, Key: key, Env: env}, "s3://bucket/nothing", "no file matched")
 }
 
+// TestS3InTrouble reads objects of a server that refuses requests and breaks answers off, as S3 does when it has much to do.
+func TestS3InTrouble(t *testing.T) {
+	text := "id,name\n" + strings.Repeat("1,aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", 5000)
+	objects := map[string]string{"out/a.csv": text}
+	var requests, refusedOnes, cut atomic.Int64
+	env := s3Server(t, objects, func(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
+		switch n := requests.Add(1); {
+		case n%3 != 0:
+			refusedOnes.Add(1)
+			w.Header().Set("Content-Type", "application/xml")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprint(w, "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>")
+			return nil
+		case n%2 == 1 && r.Header.Get("Range") != "":
+			cut.Add(1)
+			return &brokenOff{w, 100_000}
+		}
+		return w
+	})
+	res := judge(t, Options{Left: Input{Path: "s3://bucket/out"}, Right: fileSide(t, "x.csv", text), NoKey: true, Env: env})
+	wantRows(t, res, Equal, Rows{Equal: 5000})
+	if refusedOnes.Load() < 4 || cut.Load() < 1 {
+		t.Errorf("%d requests were refused and %d answers broken off: too few to show anything", refusedOnes.Load(), cut.Load())
+	}
+}
+
+// brokenOff ends the connection after so many bytes.
+type brokenOff struct {
+	http.ResponseWriter
+	left int
+}
+
+func (b *brokenOff) Write(p []byte) (int, error) {
+	if b.left -= len(p); b.left < 0 {
+		panic(http.ErrAbortHandler)
+	}
+	return b.ResponseWriter.Write(p)
+}
+
 func sortedNames(m map[string]Input) (out []string) {
 	for name := range m {
 		out = append(out, name)
@@ -142,12 +182,21 @@ func sortedNames(m map[string]Input) (out []string) {
 // fakeS3 serves one bucket: lists and reads of ranges.
 func fakeS3(t *testing.T, objects map[string]string) map[string]string {
 	t.Helper()
+	return s3Server(t, objects, func(w http.ResponseWriter, _ *http.Request) http.ResponseWriter { return w })
+}
+
+// s3Server is fakeS3 behind a gate, which may answer itself (nil) or change how answers are written.
+func s3Server(t *testing.T, objects map[string]string, gate func(http.ResponseWriter, *http.Request) http.ResponseWriter) map[string]string {
+	t.Helper()
 	type content struct {
 		Key  string
 		Size int
 		ETag string
 	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if w = gate(w, r); w == nil {
+			return
+		}
 		name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/bucket"), "/")
 		if name == "" {
 			var list struct {

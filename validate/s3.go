@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"path"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -94,6 +98,11 @@ func (o *opener) s3() (*s3.Client, error) {
 		return nil, err
 	}
 	return s3.NewFromConfig(cfg, func(so *s3.Options) {
+		so.Retryer = retry.NewStandard(func(ro *retry.StandardOptions) {
+			ro.MaxAttempts = s3Tries
+			ro.Backoff = retry.BackoffDelayerFunc(func(tries int, _ error) (time.Duration, error) { return s3Pause(tries), nil })
+			ro.RateLimiter = ratelimit.None // many readers that are refused together may all ask again
+		})
 		so.DisableLogOutputChecksumValidationSkipped = true // ranges have none, and each would be a line on stderr
 		endpoint := env["AWS_ENDPOINT_URL_S3"]
 		if endpoint == "" {
@@ -114,12 +123,47 @@ type s3Object struct {
 	size              int64
 }
 
+// s3Tries is how often a request is made, at most: for two minutes, about, of an S3 that asks to be asked again.
+const s3Tries = 16
+
+// s3Pause is the wait behind the n-th failure, half of it by chance.
+func s3Pause(n int) time.Duration {
+	d := min(100*time.Millisecond<<min(n, 10), 10*time.Second)
+	return d/2 + rand.N(d/2)
+}
+
 func (r *s3Object) ReadAt(p []byte, off int64) (int, error) {
 	if off >= r.size {
 		return 0, io.EOF
 	}
-	end := min(off+int64(len(p)), r.size) - 1
-	rng := fmt.Sprintf("bytes=%d-%d", off, end)
+	want := p[:min(int64(len(p)), r.size-off)]
+	n := 0
+	for tries := 1; ; tries++ {
+		got, cut, err := r.read(want[n:], off+int64(n))
+		if n += got; got > 0 {
+			tries = 1
+		}
+		if err == nil {
+			break
+		}
+		if !cut || tries == s3Tries {
+			return n, err
+		}
+		select {
+		case <-r.ctx.Done():
+			return n, context.Cause(r.ctx)
+		case <-time.After(s3Pause(tries)):
+		}
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// read makes one request. cut says that its answer broke off, which the client has not tried again.
+func (r *s3Object) read(p []byte, off int64) (n int, cut bool, err error) {
+	rng := fmt.Sprintf("bytes=%d-%d", off, off+int64(len(p))-1)
 	in := &s3.GetObjectInput{Bucket: &r.bucket, Key: &r.key, Range: &rng}
 	if r.etag != "" {
 		in.IfMatch = &r.etag
@@ -127,14 +171,11 @@ func (r *s3Object) ReadAt(p []byte, off int64) (int, error) {
 	out, err := r.client.GetObject(r.ctx, in)
 	if err != nil {
 		if strings.Contains(err.Error(), "PreconditionFailed") {
-			return 0, errors.New("the object changed while it was read")
+			return 0, false, errors.New("the object changed while it was read")
 		}
-		return 0, err
+		return 0, false, err
 	}
 	defer out.Body.Close()
-	n, err := io.ReadFull(out.Body, p[:end-off+1])
-	if err == nil && n < len(p) {
-		err = io.EOF
-	}
-	return n, err
+	n, err = io.ReadFull(out.Body, p)
+	return n, true, err
 }
