@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lockstep-data/lockstep/fixtures/s3server"
 	"github.com/lockstep-data/lockstep/schema"
 )
 
@@ -17,7 +18,7 @@ func TestS3SourceReadsRangesAndRepeatsBrokenOnes(t *testing.T) {
 	f, env := newS3Fake(t)
 	rows := randomRows(rand.New(rand.NewPCG(1, 1)), 3000, 2)
 	for i := range 3 {
-		f.objects[fmt.Sprintf("in/f%d.parquet", i)] = fileBytes(t, rows[i*1000:(i+1)*1000], true, 1000)
+		f.Put(fmt.Sprintf("in/f%d.parquet", i), fileBytes(t, rows[i*1000:(i+1)*1000], true, 1000))
 	}
 	n := 0
 	f.fail = func(w http.ResponseWriter, r *http.Request) bool {
@@ -26,7 +27,7 @@ func TestS3SourceReadsRangesAndRepeatsBrokenOnes(t *testing.T) {
 		}
 		switch n++; {
 		case n%11 == 5:
-			refuse(w, 503, "SlowDown")
+			s3server.Deny(w, 503, "SlowDown")
 			return true
 		case n%11 == 9:
 			// Half a body.
@@ -57,7 +58,7 @@ func TestS3SourceReadsRangesAndRepeatsBrokenOnes(t *testing.T) {
 
 func TestS3Errors(t *testing.T) {
 	f, env := newS3Fake(t)
-	f.objects["in/x.parquet"] = []byte("x")
+	f.Put("in/x.parquet", []byte("x"))
 	with := func(k, v string) map[string]string {
 		out := map[string]string{k: v}
 		for key, value := range env {
@@ -93,7 +94,7 @@ func TestS3ReadAt(t *testing.T) {
 	for i := range data {
 		data[i] = byte(i * 7 >> 3)
 	}
-	f.objects["big"] = data
+	f.Put("big", data)
 	p, err := Open(context.Background(), "s3://lake/big", env)
 	if err != nil {
 		t.Fatal(err)
@@ -138,10 +139,8 @@ func TestS3SinkOfManyParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, u := range f.uploads {
-		if len(u.parts) < 3 {
-			t.Errorf("%d parts", len(u.parts))
-		}
+	if u := f.Uploads(); len(u) != 1 || u[0].Parts < 3 {
+		t.Errorf("%+v", u)
 	}
 	if err := s.Publish(ctx, 1, sealed); err != nil {
 		t.Fatal(err)

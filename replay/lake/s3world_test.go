@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-data/lockstep/fixtures/s3server"
 	"github.com/lockstep-data/lockstep/schema"
 )
 
@@ -52,16 +53,16 @@ func (u *unruly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch what {
 	case "slow down":
-		refuse(w, 503, "SlowDown")
+		s3server.Deny(w, 503, "SlowDown")
 		return
 	case "too many":
-		refuse(w, 429, "TooManyRequests")
+		s3server.Deny(w, 429, "TooManyRequests")
 		return
 	case "unavailable": // of a proxy, without a word of S3's
 		w.WriteHeader(502)
 		return
 	case "internal error":
-		refuse(w, 500, "InternalError")
+		s3server.Deny(w, 500, "InternalError")
 		return
 	case "lost request":
 		cut()
@@ -92,7 +93,7 @@ func (u *unruly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		cut()
 		return
 	case "answer is an error":
-		refuse(w, 500, "InternalError")
+		s3server.Deny(w, 500, "InternalError")
 		return
 	case "twice, first answer":
 		serve()
@@ -390,14 +391,14 @@ func TestS3AwayForGood(t *testing.T) {
 func TestS3AnswerOfAnotherQuestion(t *testing.T) {
 	for what, want := range map[string]string{"no ranges": "asked for bytes", "another version": "was changed during the run"} {
 		ctx, f, u, env := unrulyS3(t, func(string) {}, func(*http.Request) string { return "" })
-		f.objects["in/a.parquet"] = fileBytes(t, randomRows(rand.New(rand.NewPCG(1, 1)), 1000, 2), true, 100)
+		f.Put("in/a.parquet", fileBytes(t, randomRows(rand.New(rand.NewPCG(1, 1)), 1000, 2), true, 100))
 		u.behind = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Range") != "" {
 				r.Header.Del("If-Match")
 				if what == "no ranges" {
 					r.Header.Del("Range")
 				} else {
-					f.objects["in/a.parquet"] = slices.Concat(f.objects["in/a.parquet"], []byte("x"))
+					f.Put("in/a.parquet", slices.Concat(f.Objects()["in/a.parquet"], []byte("x")))
 				}
 			}
 			f.ServeHTTP(w, r)
@@ -431,7 +432,7 @@ func TestS3KeysExpire(t *testing.T) {
 		auth := r.Header.Get("Authorization")
 		if expired.Load() && strings.Contains(auth, "Credential=key/") {
 			asked.Add(1)
-			refuse(w, 403, "ExpiredToken")
+			s3server.Deny(w, 403, "ExpiredToken")
 			return
 		}
 		r.Header.Set("Authorization", strings.Replace(auth, "Credential=renewed/", "Credential=key/", 1))
@@ -455,7 +456,7 @@ func TestS3KeysExpire(t *testing.T) {
 		}
 		save("renewed")
 	}()
-	if err := v.Put(ctx, "x", []byte("whole")); err != nil || string(f.objects["ck/x"]) != "whole" {
+	if err := v.Put(ctx, "x", []byte("whole")); err != nil || string(f.Objects()["ck/x"]) != "whole" {
 		t.Fatal(err)
 	}
 	if len(said) != 2 || !strings.Contains(said[0], "the credentials for bucket lake have expired") {

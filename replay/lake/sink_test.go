@@ -481,11 +481,11 @@ func TestOldManifestInPlaceOfANewerOne(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n == 0 {
-			old = f.objects["out/"+manifestName]
+			old = f.Objects()["out/"+manifestName]
 		}
 	}
 	sealed := epoch(4)
-	f.objects["out/"+manifestName] = old
+	f.Put("out/"+manifestName, old)
 	again := newSink(t, place, SinkOptions{Env: env, Resume: true})
 	if err := again.Publish(t.Context(), 4, sealed); err == nil || !strings.Contains(err.Error(), "manifest is of epoch 1 and was of epoch 3") || schema.Hint(err) == "" {
 		t.Fatal(err)

@@ -79,28 +79,21 @@ func TestS3(t *testing.T) {
 		seeds: 10,
 		place: func(*testing.T) string { n++; return "s3://lake/some/root" + strings.Repeat("-", n) },
 		put: func(_ *testing.T, name string, data []byte) {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.objects[strings.TrimPrefix(name, "s3://lake/")] = data
+			f.Put(strings.TrimPrefix(name, "s3://lake/"), data)
 		},
 		count: func(_ *testing.T, place string) (visible, staged int) {
-			f.mu.Lock()
-			defer f.mu.Unlock()
 			prefix := strings.TrimPrefix(place, "s3://lake/") + "/"
-			for k := range f.objects {
+			for k := range f.Objects() {
 				if strings.HasPrefix(k, prefix) && strings.HasSuffix(k, ".parquet") {
 					visible++
 				}
 			}
-			for _, u := range f.uploads {
-				if strings.HasPrefix(u.key, prefix) {
+			for _, u := range f.Uploads() {
+				if strings.HasPrefix(u.Key, prefix) {
 					staged++
 				}
 			}
 			return visible, staged
 		},
 	})
-	if f.uploads == nil {
-		t.Error("no upload")
-	}
 }
