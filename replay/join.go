@@ -107,6 +107,9 @@ func (j *join) process(ctx context.Context, m *message) error {
 	j.found, j.entries = other.Probe(m.rows, m.hashes, m.b.times, lo, hi, j.found[:0], j.entries[:0])
 	k := 0
 	for i, r := range j.found {
+		if i%state.SpilledRows == state.SpilledRows-1 {
+			other.Trim()
+		}
 		if other.SameKey(j.entries[i], m.keys, int(r)) {
 			j.found[k], j.entries[k] = r, j.entries[i]
 			k++
@@ -282,8 +285,16 @@ func (j *join) pending() int { return len(j.times) }
 
 // flush sends out the pairs found so far.
 func (j *join) flush(ctx context.Context, out emit) error {
-	for from := 0; from < len(j.times); from += batchRows {
-		to := min(from+batchRows, len(j.times))
+	size := batchRows
+	for _, s := range j.sides {
+		if _, rows := s.Spilled(); rows > 0 {
+			size = state.SpilledRows
+		}
+	}
+	for from := 0; from < len(j.times); from += size {
+		to := min(from+size, len(j.times))
+		j.sides[0].Trim()
+		j.sides[1].Trim()
 		b := &batch{times: append([]int64(nil), j.times[from:to]...), cols: make([]arrow.Array, len(j.node.Output))}
 		for i, c := range j.node.Output {
 			a, err := j.column(c, j.left[from:to], j.right[from:to])

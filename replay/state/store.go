@@ -395,7 +395,7 @@ func (s *Store) ProbeOne(hash uint64, from, to int64, visit func(Entry) bool) {
 
 // Sweep visits, once each, the unmarked rows before a time, and marks them.
 func (s *Store) Sweep(before int64, visit func(Entry)) {
-	s.trim() // what was visited before has been read
+	s.Trim() // what was visited before has been read
 	for _, b := range s.buckets {
 		if b.start >= before {
 			break
