@@ -123,36 +123,34 @@ func (h *waiting) originTime(r state.Ref) int64 {
 // undecided sets aside rows whose group is not complete. Rows that a join multiplied are told once a group.
 func (h *waiting) undecided(ctx context.Context, open func(state.Entry) bool) error {
 	var rows []member
-	h.store.Range(NoTime, EndOfTime, func(e state.Entry) {
-		if open(e) {
-			rows = append(rows, member{ref: e.Ref(), hash: e.Hash(), t: e.Time()})
-		}
-	})
 	var refs []state.Ref
-	err := h.cohorts.each(h.store, rows, 1, func(members []member, _ []int32) error {
-		group := make([]state.Ref, len(members))
-		for i, m := range members {
-			group[i] = m.ref
+	return stepwise(h.store, func(from, to int64) error {
+		rows, refs = rows[:0], refs[:0]
+		h.store.Range(from, to, func(e state.Entry) {
+			if open(e) {
+				rows = append(rows, member{ref: e.Ref(), hash: e.Hash(), t: e.Time()})
+			}
+		})
+		if len(rows) == 0 {
+			return nil
 		}
-		if _, offset := h.store.Position(group[0]); offset < 0 {
-			slices.SortFunc(group, h.compareOrigin)
-			group = slices.CompactFunc(group, func(a, b state.Ref) bool { return h.compareOrigin(a, b) == 0 })
+		err := h.cohorts.each(h.store, rows, 1, func(members []member, _ []int32) error {
+			group := make([]state.Ref, len(members))
+			for i, m := range members {
+				group[i] = m.ref
+			}
+			if _, offset := h.store.Position(group[0]); offset < 0 {
+				slices.SortFunc(group, h.compareOrigin)
+				group = slices.CompactFunc(group, func(a, b state.Ref) bool { return h.compareOrigin(a, b) == 0 })
+			}
+			refs = append(refs, group...)
+			return nil
+		})
+		if err != nil {
+			return err
 		}
-		refs = append(refs, group...)
-		return nil
+		return setUndecided(ctx, h.aside, h.from, h.store, refs, "its group is still open", h.originTime)
 	})
-	if err != nil || len(refs) == 0 {
-		return err
-	}
-	h.from.stream.count.undecided.Add(int64(len(refs)))
-	b, err := held(h.store, refs)
-	if err != nil {
-		return err
-	}
-	for i, r := range refs {
-		b.times[i] = h.originTime(r)
-	}
-	return h.aside.write(ctx, sideUndecided, h.from, b, allRows(len(refs)), setAside{reasons: repeat(len(refs), "its group is still open")})
 }
 
 // compareOrigin orders rows by what they have of their stream's columns.

@@ -187,9 +187,7 @@ func (d *dedupe) flush(ctx context.Context, out emit) error {
 func (d *dedupe) watermark() int64 { return d.swept }
 
 func (d *dedupe) end(ctx context.Context) error {
-	var refs []state.Ref
-	d.store.Sweep(EndOfTime, func(e state.Entry) { refs = append(refs, e.Ref()) })
-	return undecided(ctx, d.aside, d.from, d.store, refs, "the watermark has not passed it, so an earlier row of its id may still come")
+	return undecided(ctx, d.aside, d.from, d.store, nil, "the watermark has not passed it, so an earlier row of its id may still come")
 }
 
 func (d *dedupe) stores() []*state.Store { return []*state.Store{d.store} }

@@ -107,6 +107,9 @@ func (j *join) process(ctx context.Context, m *message) error {
 	j.found, j.entries = other.Probe(m.rows, m.hashes, m.b.times, lo, hi, j.found[:0], j.entries[:0])
 	k := 0
 	for i, r := range j.found {
+		if i%state.SpilledRows == state.SpilledRows-1 {
+			other.Trim()
+		}
 		if other.SameKey(j.entries[i], m.keys, int(r)) {
 			j.found[k], j.entries[k] = r, j.entries[i]
 			k++
@@ -282,8 +285,16 @@ func (j *join) pending() int { return len(j.times) }
 
 // flush sends out the pairs found so far.
 func (j *join) flush(ctx context.Context, out emit) error {
-	for from := 0; from < len(j.times); from += batchRows {
-		to := min(from+batchRows, len(j.times))
+	size := batchRows
+	for _, s := range j.sides {
+		if _, rows := s.Spilled(); rows > 0 {
+			size = state.SpilledRows
+		}
+	}
+	for from := 0; from < len(j.times); from += size {
+		to := min(from+size, len(j.times))
+		j.sides[0].Trim()
+		j.sides[1].Trim()
 		b := &batch{times: append([]int64(nil), j.times[from:to]...), cols: make([]arrow.Array, len(j.node.Output))}
 		for i, c := range j.node.Output {
 			a, err := j.column(c, j.left[from:to], j.right[from:to])
@@ -319,13 +330,8 @@ func (j *join) watermark() int64 {
 func (j *join) end(ctx context.Context) error {
 	for side, store := range j.sides {
 		until := j.closed(side)
-		var refs []state.Ref
-		store.Sweep(EndOfTime, func(e state.Entry) {
-			if e.Time() >= until {
-				refs = append(refs, e.Ref())
-			}
-		})
-		if err := undecided(ctx, j.aside, j.froms[side], store, refs, "its window in a join is still open"); err != nil {
+		open := func(e state.Entry) bool { return e.Time() >= until }
+		if err := undecided(ctx, j.aside, j.froms[side], store, open, "its window in a join is still open"); err != nil {
 			return err
 		}
 	}
@@ -351,8 +357,35 @@ func plainKeys(keys []*expr.Node) []int {
 	return out
 }
 
-// undecided writes held rows to their stream's undecided output.
-func undecided(ctx context.Context, aside *sides, from origin, store *state.Store, refs []state.Ref, why string) error {
+// undecided writes the held rows that nothing was decided about to their stream's undecided output: those that are open, or
+// all where open is nil.
+func undecided(ctx context.Context, aside *sides, from origin, store *state.Store, open func(state.Entry) bool, why string) error {
+	var refs []state.Ref
+	return stepwise(store, func(_, to int64) error {
+		refs = refs[:0]
+		store.Sweep(to, func(e state.Entry) {
+			if open == nil || open(e) {
+				refs = append(refs, e.Ref())
+			}
+		})
+		return setUndecided(ctx, aside, from, store, refs, why, nil)
+	})
+}
+
+// stepwise calls do for all of a store's time, piece by piece: there may be more rows than memory has room for.
+func stepwise(store *state.Store, do func(from, to int64) error) error {
+	for from := int64(NoTime); from < EndOfTime; {
+		to := store.Step(from, EndOfTime)
+		if err := do(from, to); err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
+}
+
+// setUndecided writes some held rows, whose event time is time's affair where that is not nil.
+func setUndecided(ctx context.Context, aside *sides, from origin, store *state.Store, refs []state.Ref, why string, time func(state.Ref) int64) error {
 	if len(refs) == 0 {
 		return nil
 	}
@@ -360,6 +393,11 @@ func undecided(ctx context.Context, aside *sides, from origin, store *state.Stor
 	b, err := held(store, refs)
 	if err != nil {
 		return err
+	}
+	if time != nil {
+		for i, r := range refs {
+			b.times[i] = time(r)
+		}
 	}
 	return aside.write(ctx, sideUndecided, from, b, allRows(len(refs)), setAside{reasons: repeat(len(refs), "%s", why)})
 }

@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"math"
+	"slices"
 	"unsafe"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -19,13 +20,13 @@ func (c *Column) start() (offsets *int32, data *byte) {
 	return unsafe.SliceData(c.offsets), unsafe.SliceData(c.data)
 }
 
-// sharedDictionary is the longest of the columns' dictionaries when they all have the same one, else nil. any tells
-// whether one of them has a dictionary.
-func sharedDictionary(columns []*Column) (longest *Column, any bool) {
-	same := true
-	for _, c := range columns {
+// sharedDictionary is the longest of the dictionaries of the columns that rows are in when they all have the same one, else
+// nil. any tells whether one of them has a dictionary.
+func sharedDictionary(columns []*Column, refs []Ref) (longest *Column, any bool) {
+	same, seen := true, false
+	for c := range columnsOf(columns, refs) {
+		seen = true
 		switch {
-		case c == nil:
 		case c.layout != layoutCode:
 			same = false
 		case longest == nil || longest.n == 0: // all that was before is NULL
@@ -38,6 +39,11 @@ func sharedDictionary(columns []*Column) (longest *Column, any bool) {
 			if dict.n > longest.n {
 				longest = dict
 			}
+		}
+	}
+	if !seen { // no row has a column: stay with what the others do
+		if i := slices.IndexFunc(columns, func(c *Column) bool { return c != nil }); i >= 0 && columns[i].layout == layoutCode {
+			return &columns[i].kids[0], true
 		}
 	}
 	if !same {
@@ -100,18 +106,16 @@ func Concatenate(arrays []arrow.Array) (arrow.Array, error) {
 	for i := range views {
 		columns[i] = &views[i]
 	}
-	if dict, _ := sharedDictionary(columns); dict != nil {
-		n := 0
-		for _, c := range columns {
-			n += c.n
-		}
-		refs := make([]Ref, 0, n)
+	if columns[0].layout == layoutCode {
+		var refs []Ref
 		for i, c := range columns {
 			for row := range c.n {
 				refs = append(refs, Ref{uint32(i), uint32(row)})
 			}
 		}
-		return GatherCoded(dict.dt, columns, refs)
+		if dict, _ := sharedDictionary(columns, refs); dict != nil {
+			return GatherCoded(dict.dt, columns, refs)
+		}
 	}
 	plain := make([]arrow.Array, len(arrays))
 	for i, a := range arrays {

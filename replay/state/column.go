@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"unsafe"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -34,20 +35,26 @@ const (
 type Column struct {
 	layout  layout
 	float   uint8 // 4 or 8 when the values are floating point, whose equality is not that of their bits
-	valid   []byte
-	offset  int // of bit buffers, in bits
+	offset  int   // of bit buffers, in bits
 	n       int
-	bits    []byte
-	v2      []int16
-	v4      []int32
-	v8      []int64
-	v16     []decimal128.Num
+	valid   []byte
+	data    []byte // values of a fixed width, bits or bytes
 	offsets []int32
-	data    []byte
 	kids    []Column // a list's one child, unsliced; a struct's fields; a dictionary
 	dt      arrow.DataType
 	file    *mapping // where the memory is; nil: Go's
 }
+
+// valuesOf is the data of a column as what its layout says they are.
+func valuesOf[T any](c *Column) []T {
+	var zero T
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(c.data))), len(c.data)/int(unsafe.Sizeof(zero)))
+}
+
+func (c *Column) v2() []int16           { return valuesOf[int16](c) }
+func (c *Column) v4() []int32           { return valuesOf[int32](c) }
+func (c *Column) v8() []int64           { return valuesOf[int64](c) }
+func (c *Column) v16() []decimal128.Num { return valuesOf[decimal128.Num](c) }
 
 // View makes a Column of an array of any type that schema.Type has; text may come as a dictionary of int32.
 func View(a arrow.Array) Column {
@@ -68,13 +75,13 @@ func View(a arrow.Array) Column {
 	case *arrow.NullType:
 		c.layout = layoutNull
 	case *arrow.BooleanType:
-		c.layout, c.bits = layoutBit, raw(1)
+		c.layout, c.data = layoutBit, raw(1)
 	case *arrow.StringType, *arrow.BinaryType:
 		c.layout, c.data = layoutBytes, raw(2)
 		c.offsets = offsetsOf(raw(1), off, n)
 	case *arrow.DictionaryType:
 		c.layout, c.dt = layoutCode, dt.ValueType
-		c.v4 = window(arrow.Int32Traits.CastFromBytes(raw(1)), off, n)
+		c.data = window(raw(1), 4, off, n)
 		c.kids = []Column{View(a.(*array.Dictionary).Dictionary())}
 	case *arrow.ListType, *arrow.MapType:
 		c.layout = layoutList
@@ -89,19 +96,19 @@ func View(a arrow.Array) Column {
 	case arrow.FixedWidthDataType:
 		switch dt.BitWidth() {
 		case 16:
-			c.layout, c.v2 = layout2, window(arrow.Int16Traits.CastFromBytes(raw(1)), off, n)
+			c.layout, c.data = layout2, window(raw(1), 2, off, n)
 		case 32:
-			c.layout, c.v4 = layout4, window(arrow.Int32Traits.CastFromBytes(raw(1)), off, n)
+			c.layout, c.data = layout4, window(raw(1), 4, off, n)
 			if dt.ID() == arrow.FLOAT32 {
 				c.float = 4
 			}
 		case 64:
-			c.layout, c.v8 = layout8, window(arrow.Int64Traits.CastFromBytes(raw(1)), off, n)
+			c.layout, c.data = layout8, window(raw(1), 8, off, n)
 			if dt.ID() == arrow.FLOAT64 {
 				c.float = 8
 			}
 		case 128:
-			c.layout, c.v16 = layout16, window(arrow.Decimal128Traits.CastFromBytes(raw(1)), off, n)
+			c.layout, c.data = layout16, window(raw(1), 16, off, n)
 		default:
 			panic("state: no layout for " + dt.String())
 		}
@@ -120,11 +127,12 @@ func Views(arrays []arrow.Array) []Column {
 	return out
 }
 
-func window[T any](all []T, off, n int) []T {
+// window is n values of so many bytes each, from off on.
+func window(all []byte, width, off, n int) []byte {
 	if len(all) == 0 {
-		return make([]T, n)
+		return make([]byte, n*width)
 	}
-	return all[off : off+n]
+	return all[off*width : (off+n)*width : (off+n)*width]
 }
 
 func offsetsOf(raw []byte, off, n int) []int32 {
@@ -143,7 +151,7 @@ func (c *Column) Null(i int) bool {
 }
 
 // Int64 is row i of a column of 64-bit values.
-func (c *Column) Int64(i int) int64 { return c.v8[i] }
+func (c *Column) Int64(i int) int64 { return c.v8()[i] }
 
 // Text is row i for people.
 func (c *Column) Text(i int) string {
@@ -160,7 +168,7 @@ func (c *Column) Bytes(i int) []byte {
 		if c.Null(i) {
 			return nil
 		}
-		c, i = &c.kids[0], int(c.v4[i])
+		c, i = &c.kids[0], int(c.v4()[i])
 	}
 	return c.data[c.offsets[i]:c.offsets[i+1]]
 }
@@ -170,9 +178,9 @@ func (c *Column) Bytes(i int) []byte {
 func (c *Column) Equal(i int, o *Column, j int) bool {
 	switch c.float {
 	case 4:
-		return math.Float32frombits(uint32(c.v4[i])) == math.Float32frombits(uint32(o.v4[j]))
+		return math.Float32frombits(uint32(c.v4()[i])) == math.Float32frombits(uint32(o.v4()[j]))
 	case 8:
-		return math.Float64frombits(uint64(c.v8[i])) == math.Float64frombits(uint64(o.v8[j]))
+		return math.Float64frombits(uint64(c.v8()[i])) == math.Float64frombits(uint64(o.v8()[j]))
 	}
 	return c.Identical(i, o, j)
 }
@@ -182,13 +190,13 @@ func (c *Column) Differing(o *Column, rows, wrong []int32) []int32 {
 	switch {
 	case c.layout == layout8 && c.float == 0:
 		for i, r := range rows {
-			if r >= 0 && c.v8[i] != o.v8[r] {
+			if r >= 0 && c.v8()[i] != o.v8()[r] {
 				wrong = append(wrong, int32(i))
 			}
 		}
 	case c.layout == layout4 && c.float == 0:
 		for i, r := range rows {
-			if r >= 0 && c.v4[i] != o.v4[r] {
+			if r >= 0 && c.v4()[i] != o.v4()[r] {
 				wrong = append(wrong, int32(i))
 			}
 		}
@@ -239,11 +247,11 @@ func (c *Column) int() func(i int) int64 {
 	switch {
 	case c.float > 0:
 	case c.layout == layout2:
-		return func(i int) int64 { return int64(c.v2[i]) }
+		return func(i int) int64 { return int64(c.v2()[i]) }
 	case c.layout == layout4:
-		return func(i int) int64 { return int64(c.v4[i]) }
+		return func(i int) int64 { return int64(c.v4()[i]) }
 	case c.layout == layout8:
-		return func(i int) int64 { return c.v8[i] }
+		return func(i int) int64 { return c.v8()[i] }
 	}
 	return nil
 }
@@ -253,11 +261,11 @@ func (c *Column) int() func(i int) int64 {
 func (c *Column) Places(places []int32, least int64, rows []int32) {
 	switch c.layout {
 	case layout2:
-		placesOf(c.v2, places, least, rows)
+		placesOf(c.v2(), places, least, rows)
 	case layout4:
-		placesOf(c.v4, places, least, rows)
+		placesOf(c.v4(), places, least, rows)
 	case layout8:
-		placesOf(c.v8, places, least, rows)
+		placesOf(c.v8(), places, least, rows)
 	}
 	if c.valid != nil {
 		for i := range rows {
@@ -285,15 +293,15 @@ func (c *Column) Identical(i int, o *Column, j int) bool {
 	}
 	switch c.layout {
 	case layoutBit:
-		return bitutil.BitIsSet(c.bits, c.offset+i) == bitutil.BitIsSet(o.bits, o.offset+j)
+		return bitutil.BitIsSet(c.data, c.offset+i) == bitutil.BitIsSet(o.data, o.offset+j)
 	case layout2:
-		return c.v2[i] == o.v2[j]
+		return c.v2()[i] == o.v2()[j]
 	case layout4:
-		return c.v4[i] == o.v4[j]
+		return c.v4()[i] == o.v4()[j]
 	case layout8:
-		return c.v8[i] == o.v8[j]
+		return c.v8()[i] == o.v8()[j]
 	case layout16:
-		return c.v16[i] == o.v16[j]
+		return c.v16()[i] == o.v16()[j]
 	case layoutBytes, layoutCode:
 		return bytes.Equal(c.Bytes(i), o.Bytes(j))
 	case layoutStruct:
@@ -342,15 +350,15 @@ func (c *Column) Compare(i int, o *Column, j int) int {
 	}
 	switch c.layout {
 	case layoutBit:
-		return cmp(bit(c.bits, c.offset+i), bit(o.bits, o.offset+j))
+		return cmp(bit(c.data, c.offset+i), bit(o.data, o.offset+j))
 	case layout2:
-		return cmp(int64(c.v2[i]), int64(o.v2[j]))
+		return cmp(int64(c.v2()[i]), int64(o.v2()[j]))
 	case layout4:
-		return cmp(int64(c.v4[i]), int64(o.v4[j]))
+		return cmp(int64(c.v4()[i]), int64(o.v4()[j]))
 	case layout8:
-		return cmp(c.v8[i], o.v8[j])
+		return cmp(c.v8()[i], o.v8()[j])
 	case layout16:
-		return c.v16[i].Cmp(o.v16[j])
+		return c.v16()[i].Cmp(o.v16()[j])
 	case layoutBytes, layoutCode:
 		return bytes.Compare(c.Bytes(i), o.Bytes(j))
 	case layoutStruct:
@@ -413,14 +421,14 @@ func Hash(cols []Column, n int, hashes []uint64) (null []bool) {
 func (c *Column) hashInto(n int, hashes []uint64) {
 	switch {
 	case c.float == 4:
-		for i, v := range c.v4 {
+		for i, v := range c.v4() {
 			if v<<1 == 0 {
 				v = 0 // -0.0 equals 0.0
 			}
 			hashes[i] = mix(hashes[i], uint64(v))
 		}
 	case c.float == 8:
-		for i, v := range c.v8 {
+		for i, v := range c.v8() {
 			if v<<1 == 0 {
 				v = 0
 			}
@@ -428,22 +436,22 @@ func (c *Column) hashInto(n int, hashes []uint64) {
 		}
 	case c.layout == layoutBit:
 		for i := 0; i < n; i++ {
-			hashes[i] = mix(hashes[i], uint64(bit(c.bits, c.offset+i)))
+			hashes[i] = mix(hashes[i], uint64(bit(c.data, c.offset+i)))
 		}
 	case c.layout == layout2:
-		for i, v := range c.v2 {
+		for i, v := range c.v2() {
 			hashes[i] = mix(hashes[i], uint64(v))
 		}
 	case c.layout == layout4:
-		for i, v := range c.v4 {
+		for i, v := range c.v4() {
 			hashes[i] = mix(hashes[i], uint64(v))
 		}
 	case c.layout == layout8:
-		for i, v := range c.v8 {
+		for i, v := range c.v8() {
 			hashes[i] = mix(hashes[i], uint64(v))
 		}
 	case c.layout == layout16:
-		for i, v := range c.v16 {
+		for i, v := range c.v16() {
 			hashes[i] = mix(mix(hashes[i], v.LowBits()), uint64(v.HighBits()))
 		}
 	case c.layout == layoutBytes:
@@ -456,7 +464,7 @@ func (c *Column) hashInto(n int, hashes []uint64) {
 		for x := range known {
 			known[x] = xxh3.Hash(dict.Bytes(x))
 		}
-		for i, x := range c.v4[:n] {
+		for i, x := range c.v4()[:n] {
 			if !c.Null(i) {
 				hashes[i] = mix(hashes[i], known[x])
 			}
@@ -486,9 +494,22 @@ func (c *Column) hashInto(n int, hashes []uint64) {
 	}
 }
 
+// viewBytes is the memory of the Column itself.
+func (c *Column) viewBytes() int64 {
+	n := int64(unsafe.Sizeof(*c))
+	for i := range c.kids {
+		n += c.kids[i].viewBytes()
+	}
+	return n
+}
+
 // Size is the memory of the column's values in bytes, shared or not.
 func (c *Column) Size() int64 {
-	n := int64(len(c.v2))*2 + int64(len(c.v4))*4 + int64(len(c.v8))*8 + int64(len(c.v16))*16 + int64(len(c.offsets))*4
+	n := int64(len(c.offsets)) * 4
+	switch c.layout {
+	case layout2, layout4, layout8, layout16, layoutCode:
+		n += int64(len(c.data))
+	}
 	if c.layout == layoutBytes && c.n > 0 {
 		n += int64(c.offsets[c.n] - c.offsets[0])
 	}

@@ -72,6 +72,8 @@ func (d *Disk) holds(bytes int64) {
 func (s *Store) SpillTo(d *Disk) { s.disk = d }
 
 const (
+	// SpilledRows is how many rows from disk are worth a look at the memory that their pages take.
+	SpilledRows = 1024
 	// leastSpill is what is worth a file.
 	leastSpill = 4 << 20
 	// mostSpill bounds how long one file keeps the store's owner.
@@ -98,7 +100,7 @@ func (s *Store) Balance(use func() error) error {
 		}
 		s.tell()
 	}
-	s.trim()
+	s.Trim()
 	return nil
 }
 
@@ -108,8 +110,9 @@ func (s *Store) tell() {
 	s.told = now
 }
 
-// trim gives the memory of mapped pages back when the process comes near its limit.
-func (s *Store) trim() {
+// Trim gives the memory of mapped pages back when the process comes near its limit. A row that is found on disk brings a
+// page of 64 KiB, so whoever reads many calls it after every SpilledRows.
+func (s *Store) Trim() {
 	if len(s.files) == 0 {
 		return
 	}
@@ -148,7 +151,7 @@ type block struct {
 }
 
 // leastBlock is how many rows a block has at least, however long they are.
-const leastBlock = 512
+const leastBlock = 128
 
 // perBlock is how many rows will fit into a page, by those of the block before; some are longer.
 func (s *Store) perBlock() int {

@@ -306,7 +306,7 @@ func TestARowOnDiskLiesInOnePage(t *testing.T) {
 		}
 		want := page(g.times, 0)
 		for _, col := range s.columns {
-			if v := col[i].v8; page(v, 0) != want || page(v, len(v)-1) != want {
+			if v := col[i].v8(); page(v, 0) != want || page(v, len(v)-1) != want {
 				t.Fatalf("block %d of %d rows begins in page %d, its times in page %d", i, len(v), page(v, 0), want)
 			}
 		}

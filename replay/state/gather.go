@@ -2,9 +2,9 @@ package state
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"runtime"
-	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -88,22 +88,23 @@ func gather(dt arrow.DataType, columns []*Column, refs []Ref) (*array.Data, erro
 			if r.Segment == NoSegment {
 				continue
 			}
-			if c := columns[r.Segment]; bitutil.BitIsSet(c.bits, c.offset+int(r.Row)) {
+			if c := columns[r.Segment]; bitutil.BitIsSet(c.data, c.offset+int(r.Row)) {
 				bitutil.SetBit(out, i)
 			}
 		}
 		return fixed(out), nil
 	case *arrow.StringType, *arrow.BinaryType:
-		dict, any := sharedDictionary(columns)
+		dict, any := sharedDictionary(columns, refs)
 		switch {
 		case dict != nil:
-			codes := gatherFixed(columns, refs, func(c *Column) []int32 { return c.v4 })
+			codes := gatherFixed(columns, refs, func(c *Column) []int32 { return c.v4() })
 			return coded(dict, codes, valid, nulls), nil
 		case any:
 			return gatherText(dt, columns, refs, valid, nulls)
 		}
 		return gatherBytes(dt, columns, refs, valid, nulls)
 	case *arrow.StructType:
+		columns, refs := compact(columns, refs)
 		kids := make([]arrow.ArrayData, len(t.Fields()))
 		for k, f := range t.Fields() {
 			d, err := gather(f.Type, kidsOf(columns, k), refs)
@@ -120,13 +121,13 @@ func gather(dt arrow.DataType, columns []*Column, refs []Ref) (*array.Data, erro
 	case arrow.FixedWidthDataType:
 		switch t.BitWidth() {
 		case 16:
-			return fixed(arrow.Int16Traits.CastToBytes(gatherFixed(columns, refs, func(c *Column) []int16 { return c.v2 }))), nil
+			return fixed(arrow.Int16Traits.CastToBytes(gatherFixed(columns, refs, func(c *Column) []int16 { return c.v2() }))), nil
 		case 32:
-			return fixed(arrow.Int32Traits.CastToBytes(gatherFixed(columns, refs, func(c *Column) []int32 { return c.v4 }))), nil
+			return fixed(arrow.Int32Traits.CastToBytes(gatherFixed(columns, refs, func(c *Column) []int32 { return c.v4() }))), nil
 		case 64:
-			return fixed(arrow.Int64Traits.CastToBytes(gatherFixed(columns, refs, func(c *Column) []int64 { return c.v8 }))), nil
+			return fixed(arrow.Int64Traits.CastToBytes(gatherFixed(columns, refs, func(c *Column) []int64 { return c.v8() }))), nil
 		case 128:
-			return fixed(arrow.Decimal128Traits.CastToBytes(gatherFixed(columns, refs, func(c *Column) []decimal128.Num { return c.v16 }))), nil
+			return fixed(arrow.Decimal128Traits.CastToBytes(gatherFixed(columns, refs, func(c *Column) []decimal128.Num { return c.v16() }))), nil
 		}
 	}
 	panic("state: no layout for " + dt.String())
@@ -147,15 +148,10 @@ func (c *Column) nullable() bool { return c.valid != nil || c.layout == layoutNu
 // gatherValidity gives no buffer when no row is NULL, the common case.
 func gatherValidity(columns []*Column, refs []Ref) (*memory.Buffer, int) {
 	nullable := false
-	if fewOf(refs, columns) {
-		for i, r := range refs {
-			if r.Segment != NoSegment && (i == 0 || r.Segment != refs[i-1].Segment) && columns[r.Segment].nullable() {
-				nullable = true
-				break
-			}
+	for c := range columnsOf(columns, refs) {
+		if nullable = c.nullable(); nullable {
+			break
 		}
-	} else {
-		nullable = slices.ContainsFunc(columns, func(c *Column) bool { return c != nil && c.nullable() })
 	}
 	var out []byte
 	nulls := 0
@@ -182,6 +178,51 @@ func gatherValidity(columns []*Column, refs []Ref) (*memory.Buffer, int) {
 
 // fewOf reports whether looking at every segment would cost more than looking at those of the rows, one by one.
 func fewOf(refs []Ref, columns []*Column) bool { return len(refs) < 4*len(columns) }
+
+// columnsOf are the columns that rows are in, some of them more than once; where the rows are many, all columns.
+func columnsOf(columns []*Column, refs []Ref) iter.Seq[*Column] {
+	return func(yield func(*Column) bool) {
+		if !fewOf(refs, columns) {
+			for _, c := range columns {
+				if c != nil && !yield(c) {
+					return
+				}
+			}
+			return
+		}
+		last := uint32(NoSegment)
+		for _, r := range refs {
+			if r.Segment == last || r.Segment == NoSegment {
+				continue
+			}
+			last = r.Segment
+			if !yield(columns[last]) {
+				return
+			}
+		}
+	}
+}
+
+// compact leaves out columns that rows are not in, where the rows are few.
+func compact(columns []*Column, refs []Ref) ([]*Column, []Ref) {
+	if !fewOf(refs, columns) {
+		return columns, refs
+	}
+	var few []*Column
+	out := make([]Ref, len(refs))
+	last := uint32(NoSegment)
+	for i, r := range refs {
+		if r.Segment == NoSegment {
+			out[i] = r
+			continue
+		}
+		if r.Segment != last {
+			last, few = r.Segment, append(few, columns[r.Segment])
+		}
+		out[i] = Ref{uint32(len(few) - 1), r.Row}
+	}
+	return few, out
+}
 
 func gatherFixed[T any](columns []*Column, refs []Ref, values func(*Column) []T) []T {
 	out := make([]T, len(refs))
@@ -262,6 +303,7 @@ func gatherBytes(dt arrow.DataType, columns []*Column, refs []Ref, valid *memory
 func gatherList(dt, elem arrow.DataType, columns []*Column, refs []Ref, valid *memory.Buffer, nulls int) (*array.Data, error) {
 	n := len(refs)
 	offsets := make([]int32, n+1)
+	columns, refs = compact(columns, refs)
 	var inner []Ref
 	for i, r := range refs {
 		if r.Segment != NoSegment {

@@ -53,9 +53,9 @@ func (c *Column) Order(i int, o *Column, j int) int {
 func (c *Column) sortable(i int) int64 {
 	var f float64
 	if c.float == 4 {
-		f = float64(math.Float32frombits(uint32(c.v4[i])))
+		f = float64(math.Float32frombits(uint32(c.v4()[i])))
 	} else {
-		f = math.Float64frombits(uint64(c.v8[i]))
+		f = math.Float64frombits(uint64(c.v8()[i]))
 	}
 	if f != f {
 		return math.MaxInt64

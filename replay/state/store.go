@@ -21,7 +21,7 @@ type Store struct {
 	last     *bucket
 	lastUsed int // slots that the bucket used which was dropped last
 	rows     int
-	index    int64    // memory of the buckets
+	index    int64    // memory of the buckets, and of what leads to columns
 	held     int64    // memory of the segments' columns
 	names    []string // see Describe
 	keyed    []int
@@ -47,6 +47,7 @@ type segment struct {
 	offsets []int64
 	rows    int      // how many are still in a bucket, and one more while pinned
 	bytes   int64    // of the columns, in memory or on disk
+	views   int64    // of the Columns themselves, always in memory
 	file    *mapping // nil: in memory
 }
 
@@ -154,10 +155,13 @@ func (s *Store) add(cols, keys []Column, seg *segment) uint32 {
 	}
 	for i := range s.columns {
 		s.columns[i][n] = &cols[i]
+		seg.views += cols[i].viewBytes()
 	}
 	for i := range s.keys {
 		s.keys[i][n] = &keys[i]
+		seg.views += keys[i].viewBytes()
 	}
+	s.index += seg.views
 	return n
 }
 
@@ -391,7 +395,7 @@ func (s *Store) ProbeOne(hash uint64, from, to int64, visit func(Entry) bool) {
 
 // Sweep visits, once each, the unmarked rows before a time, and marks them.
 func (s *Store) Sweep(before int64, visit func(Entry)) {
-	s.trim() // what was visited before has been read
+	s.Trim() // what was visited before has been read
 	for _, b := range s.buckets {
 		if b.start >= before {
 			break
@@ -473,6 +477,7 @@ func (s *Store) release(seg uint32) {
 		s.mapped -= g.bytes
 		g.file.leave(s.disk)
 	}
+	s.index -= s.segments[seg].views
 	s.segments[seg] = nil
 	for i := range s.columns {
 		s.columns[i][seg] = nil
