@@ -149,3 +149,32 @@ func pointers(columns []Column) []*Column {
 	}
 	return out
 }
+
+// BenchmarkGatherOfFew gathers text of 400 rows, as they go to disk, from stores of few and many segments: one operation is
+// all of the rows, and what the others hold is no affair of theirs.
+func BenchmarkGatherOfFew(b *testing.B) {
+	words := newGrowingWords()
+	texts := make([]*string, 400)
+	for i := range texts {
+		s := fmt.Sprint("w", i%30)
+		texts[i] = &s
+	}
+	column := View(words.code(texts))
+	refs := make([]Ref, len(texts))
+	for i := range refs {
+		refs[i] = Ref{Segment: 7, Row: uint32(i)}
+	}
+	for _, segments := range []int{10, 100_000} {
+		columns := make([]*Column, segments)
+		for i := range columns {
+			columns[i] = &column
+		}
+		b.Run(fmt.Sprintf("segments=%d", segments), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := GatherCoded(arrow.BinaryTypes.String, columns, refs); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

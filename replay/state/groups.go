@@ -99,8 +99,8 @@ func (s *Store) Step(from, to int64) int64 {
 		if b.max < from {
 			continue
 		}
-		size := max(s.width/int64(len(b.chunks)), 1)
-		return min(to, b.start+((max(from, b.min)-b.start)/size+1)*size)
+		size := (b.max-b.min)/int64(len(b.chunks)) + 1
+		return min(to, max(from, b.min)+size)
 	}
 	return to
 }
