@@ -87,17 +87,30 @@ func (x *indexer) part(e *entries, part *entryPart) error {
 		part.chunks[c] = chunk[:max(0, min(len(x.tmp)-c*w<<e.chunk, w<<e.chunk))]
 	}
 	part.dir = dir
-	for i := len(x.tmp) - w; i >= 0; i -= w { // backwards, so that dir has the beginnings in the end
-		row := x.tmp[i : i+w]
-		at := &dir[row[0]&mask]
-		*at--
-		copy(e.entry(part, int(*at)), row)
+	if w == 4 {
+		for i := len(x.tmp) - 4; i >= 0; i -= 4 { // backwards, so that dir has the beginnings in the end
+			row := (*[4]uint64)(x.tmp[i:])
+			at := &dir[row[0]&mask]
+			*at--
+			*(*[4]uint64)(part.chunks[*at>>e.chunk][int(*at)&(1<<e.chunk-1)*4:]) = *row
+		}
+	} else {
+		for i := len(x.tmp) - w; i >= 0; i -= w {
+			row := x.tmp[i : i+w]
+			at := &dir[row[0]&mask]
+			*at--
+			copy(e.entry(part, int(*at)), row)
+		}
+	}
+	if x.skip != nil {
+		for i := range n {
+			x.pair(e, e.entry(part, i))
+		}
 	}
 	for b := range size {
 		from, end := int(dir[b]), int(dir[b+1])
-		for i := from; i < end; i++ {
+		for i := from + 1; i < end; i++ {
 			row := e.entry(part, i)
-			x.pair(e, row)
 			for j := from; j < i; j++ {
 				if o := e.entry(part, j); e.sameKey(o, row) {
 					x.copied(e, o)
@@ -115,7 +128,7 @@ func (x *indexer) part(e *entries, part *entryPart) error {
 func (x *indexer) pair(e *entries, row []uint64) {
 	w, k := len(row), e.layout.keyWords
 	place := row[w-1] & placeMask
-	if x.skip != nil && x.skip[place>>x.marks[0].rowBits] {
+	if x.skip[place>>x.marks[0].rowBits] {
 		row[w-1] |= matched
 		row[k], row[k+1] = place, 0
 		x.out.equal++
@@ -151,9 +164,11 @@ func (e *entries) sameKey(o, x []uint64) bool {
 // find returns the first entry of a key, or nil.
 func (e *entries) find(part *entryPart, x []uint64) []uint64 {
 	b := x[0] & uint64(len(part.dir)-2)
-	for i := int(part.dir[b]); i < int(part.dir[b+1]); i++ {
-		if o := e.entry(part, i); e.sameKey(o, x) {
-			return o
+	w, chunk := e.layout.words(), e.chunk
+	for i, end := int(part.dir[b]), int(part.dir[b+1]); i < end; i++ {
+		o := part.chunks[i>>chunk][i&(1<<chunk-1)*w:]
+		if o[0] == x[0] && (e.layout.keyWords == 1 || o[1] == x[1]) {
+			return o[:w:w]
 		}
 	}
 	return nil

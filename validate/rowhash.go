@@ -173,6 +173,13 @@ func (w *rowHasher) block(b *block, unit int, row int64) (inScope, pending int64
 		if err := w.hash(b, from, n); err != nil {
 			return 0, 0, err
 		}
+		if sc == nil && w.words == 4 && !w.r.forceAll && !slices.Contains(w.noKey, true) {
+			inScope += int64(n)
+			if err := w.fileAll(base + uint64(from)); err != nil {
+				return 0, 0, err
+			}
+			n = 0
+		}
 		for i := range n {
 			if sc != nil {
 				if sc.out[from+i] {
@@ -190,7 +197,7 @@ func (w *rowHasher) block(b *block, unit int, row int64) (inScope, pending int64
 				m.set(place)
 				continue
 			}
-			if err := w.file(i, w.sk[i]&^saltMask>>sketchAt<<placeBits|place); err != nil {
+			if err := w.file(i, metaOf(w.sk[i], place)); err != nil {
 				return 0, 0, err
 			}
 		}
@@ -244,6 +251,43 @@ func (w *rowHasher) hash(b *block, from, n int) error {
 		if err := w.each(b, w.colK+k, from, n, add); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func metaOf(sk, place uint64) uint64 { return sk&^saltMask>>sketchAt<<placeBits | place }
+
+// fileAll writes the entries of all hashed rows, of which the first is in that place, as file does each: keys of one
+// word that are not NULL, as most have.
+func (w *rowHasher) fileAll(place uint64) error {
+	keys := w.keyLo
+	lo, hi, sk := w.lo[:len(keys)], w.hi[:len(keys)], w.sk[:len(keys)]
+	if b := w.probe; b != nil {
+		n := len(b.batch)
+		b.batch = slices.Grow(b.batch, 4*len(keys))[:n+4*len(keys)]
+		all := b.batch[n:]
+		for i, key := range keys {
+			to := (*[4]uint64)(all)
+			to[0], to[1], to[2], to[3] = key, lo[i], hi[i], metaOf(sk[i], place)
+			all = all[4:]
+			place++
+		}
+		return nil
+	}
+	out, shift := w.out, w.out.e.shift
+	for i, key := range keys {
+		p := key >> shift
+		at, t := int(out.used[p]), out.tails[p]
+		if at+4 > len(t) {
+			if err := out.flush(int(p)); err != nil {
+				return err
+			}
+			at, t = 0, out.tails[p]
+		}
+		out.used[p] = int32(at + 4)
+		to := (*[4]uint64)(t[at:])
+		to[0], to[1], to[2], to[3] = key, lo[i], hi[i], metaOf(sk[i], place)
+		place++
 	}
 	return nil
 }
