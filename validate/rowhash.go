@@ -29,6 +29,9 @@ type rowHasher struct {
 	lo, hi []uint64
 	sk     []uint64
 	noKey  []bool
+	pairs  bool    // columns live as long as the block
+	waits  *hasher // a column of words in a dictionary, to be added with the next such
+	waitAt []int32
 }
 
 // place2 is how far a want's pieces were read, and what is read now.
@@ -101,7 +104,17 @@ func (w *rowHasher) keyAdder(h *hasher) func(int, *vec) error {
 
 func (w *rowHasher) colAdder(h *hasher) func(int, *vec) error {
 	return func(start int, v *vec) error {
-		h.add(v, w.lo[start:], w.hi[start:], w.sk[start:])
+		if !w.pairs || v.dict == nil || v.valid != nil || v.n < len(w.lo) {
+			h.add(v, w.lo[start:], w.hi[start:], w.sk[start:])
+			return nil
+		}
+		h.table(v.dict)
+		if w.waits == nil {
+			w.waits, w.waitAt = h, v.idx
+			return nil
+		}
+		addTwo(w.waits, w.waitAt, h, v.idx, w.lo, w.hi, w.sk)
+		w.waits = nil
 		return nil
 	}
 }
@@ -244,6 +257,7 @@ func (w *rowHasher) hash(b *block, from, n int) error {
 		}
 	}
 	w.lo, w.hi = zeroed(w.lo, n), zeroed(w.hi, n)
+	w.pairs, w.waits = b.held != nil, nil
 	for k, add := range w.addCol {
 		if w.twin {
 			break
@@ -251,6 +265,9 @@ func (w *rowHasher) hash(b *block, from, n int) error {
 		if err := w.each(b, w.colK+k, from, n, add); err != nil {
 			return err
 		}
+	}
+	if w.waits != nil {
+		w.waits.add(&vec{n: n, idx: w.waitAt, dict: w.waits.dict}, w.lo, w.hi, w.sk)
 	}
 	return nil
 }
