@@ -274,16 +274,24 @@ func (f *flatPages) values(rows int, levels, page []byte, enc format.Encoding) (
 		if err != nil {
 			return nil, err
 		}
-		most := uint32(0)
-		for _, x := range v.idx {
-			most = max(most, uint32(x))
-		}
-		if present > 0 && most >= uint32(f.dict.n) {
+		if present > 0 && most(v.idx) >= uint32(f.dict.n) {
 			return nil, fmt.Errorf("a page refers to an entry beyond the %d of its dictionary", f.dict.n)
 		}
 		return v, nil
 	}
 	return nil, errOtherPage
+}
+
+// most is the highest index, four at a time as none waits for another.
+func most(idx []int32) uint32 {
+	var a, b, c, d uint32
+	for ; len(idx) >= 4; idx = idx[4:] {
+		a, b, c, d = max(a, uint32(idx[0])), max(b, uint32(idx[1])), max(c, uint32(idx[2])), max(d, uint32(idx[3]))
+	}
+	for _, x := range idx {
+		a = max(a, uint32(x))
+	}
+	return max(a, b, c, d)
 }
 
 // validity reads levels of 0 and 1. It returns nil when all are 1, and how many are.

@@ -3,6 +3,7 @@ package validate
 import (
 	"context"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -49,7 +50,7 @@ type indexer struct {
 	marks [2]*marks
 	skip  []bool // by unit: its rows are matched with those of the same places on the other side
 	out   match
-	tmp   []uint64
+	spare [][]uint64 // chunks
 }
 
 // indexable says whether a range can be indexed: places in it have sixteen bits.
@@ -62,11 +63,10 @@ func (x *indexer) part(e *entries, part *entryPart) error {
 		return nil
 	}
 	w := e.layout.words()
-	x.tmp = x.tmp[:0]
+	n := 0
 	for _, c := range part.chunks {
-		x.tmp = append(x.tmp, c...)
+		n += len(c) / w
 	}
-	n := len(x.tmp) / w
 	size := 1 << (bits.Len(uint(max(n, 1))) - 1)
 	words, err := e.arena.words(size/4 + 1)
 	if err != nil {
@@ -74,33 +74,43 @@ func (x *indexer) part(e *entries, part *entryPart) error {
 	}
 	dir := unsafe.Slice((*uint16)(unsafe.Pointer(&words[0])), size+1)
 	mask := uint64(size - 1)
-	for i := 0; i < len(x.tmp); i += w {
-		dir[x.tmp[i]&mask]++
+	for _, c := range part.chunks {
+		for i := 0; i < len(c); i += w {
+			dir[c[i]&mask]++
+		}
 	}
 	sum := uint16(0)
 	for i, c := range dir {
 		sum += c
 		dir[i] = sum
 	}
-	for c := range part.chunks { // full but for the last
-		chunk := part.chunks[c]
-		part.chunks[c] = chunk[:max(0, min(len(x.tmp)-c*w<<e.chunk, w<<e.chunk))]
+	// The rows move to chunks of the range before, and leave theirs to the next.
+	old := part.chunks
+	for len(x.spare) < len(old) {
+		c, err := e.arena.words(w << e.chunk)
+		if err != nil {
+			return err
+		}
+		x.spare = append(x.spare, c)
 	}
-	part.dir = dir
-	if w == 4 {
-		for i := len(x.tmp) - 4; i >= 0; i -= 4 { // backwards, so that dir has the beginnings in the end
-			row := (*[4]uint64)(x.tmp[i:])
+	part.dir, part.chunks = dir, slices.Clone(x.spare[:len(old)])
+	for c := range part.chunks { // full but for the last
+		part.chunks[c] = part.chunks[c][:max(0, min((n-c<<e.chunk)*w, w<<e.chunk))]
+	}
+	for c := range old { // backwards, so that dir has the beginnings in the end
+		from := old[len(old)-1-c]
+		for i := len(from) - w; i >= 0; i -= w {
+			row := from[i : i+w : i+w]
 			at := &dir[row[0]&mask]
 			*at--
-			*(*[4]uint64)(part.chunks[*at>>e.chunk][int(*at)&(1<<e.chunk-1)*4:]) = *row
+			to := part.chunks[*at>>e.chunk][int(*at)&(1<<e.chunk-1)*w:]
+			if w == 4 {
+				*(*[4]uint64)(to) = *(*[4]uint64)(row)
+			} else {
+				copy(to, row)
+			}
 		}
-	} else {
-		for i := len(x.tmp) - w; i >= 0; i -= w {
-			row := x.tmp[i : i+w]
-			at := &dir[row[0]&mask]
-			*at--
-			copy(e.entry(part, int(*at)), row)
-		}
+		x.spare[c] = from[:w<<e.chunk]
 	}
 	if x.skip != nil {
 		for i := range n {
@@ -183,37 +193,45 @@ func (b *prober) warm(part *entryPart, rows []uint64) {
 	e, w := b.e, b.e.layout.words()
 	mask := uint64(len(part.dir) - 2)
 	n := min(len(rows)/w, warmRows)
-	var sum uint64
+	var from [warmRows]uint16
 	for i := range n {
-		sum += uint64(part.dir[rows[i*w]&mask])
+		from[i] = part.dir[rows[i*w]&mask]
 	}
-	for i := range n {
-		at := rows[i*w] & mask
-		from, end := int(part.dir[at]), int(part.dir[at+1])
-		if from < end {
-			sum += part.chunks[from>>e.chunk][from&(1<<e.chunk-1)*w]
-			end--
-			sum += part.chunks[end>>e.chunk][end&(1<<e.chunk-1)*w]
-		}
+	if part.dir[mask+1] == 0 {
+		return
+	}
+	last := part.dir[mask+1] - 1
+	chunk, within := e.chunk, 1<<e.chunk-1
+	var sum uint64
+	for _, at := range from[:n] {
+		at := int(min(at, last)) // an empty bucket may be behind the last entry
+		sum += part.chunks[at>>chunk][at&within*w]
 	}
 	b.warmed += sum
 }
 
 // unmatched marks the indexed rows that met no row of the other side.
-func (e *entries) unmatched(m *marks) {
+func (e *entries) unmatched(m *marks, parallelism int) {
 	w := e.layout.words()
-	for p := range e.parts {
-		if e.parts[p].dir == nil {
-			continue
-		}
-		for _, c := range e.parts[p].chunks {
-			for i := w - 1; i < len(c); i += w {
-				if c[i]&matched == 0 {
-					m.set(c[i] & placeMask)
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range parallelism {
+		wait.Go(func() {
+			for p := int(next.Add(1)) - 1; p < len(e.parts); p = int(next.Add(1)) - 1 {
+				if e.parts[p].dir == nil {
+					continue
+				}
+				for _, c := range e.parts[p].chunks {
+					for i := w - 1; i < len(c); i += w {
+						if c[i]&matched == 0 {
+							m.set(c[i] & placeMask)
+						}
+					}
 				}
 			}
-		}
+		})
 	}
+	wait.Wait()
 }
 
 // probeBatch is how many rows are matched at a time: enough that a range meets many of them at once.
