@@ -29,6 +29,7 @@ type flatPages struct {
 	codec    format.CompressionCodec
 	node     *pnode
 	dict     *vec
+	bools    *vec // false and true, as a dictionary
 }
 
 // oldDictionary is what writers before 2.0 call a dictionary's encoding, and DuckDB still does.
@@ -253,6 +254,9 @@ func (f *flatPages) values(rows int, levels, page []byte, enc format.Encoding) (
 	}
 	switch enc {
 	case format.Plain:
+		if f.node.elem.Type.V == format.Boolean {
+			return v, f.booleans(v, page, present)
+		}
 		return v, f.plain(v, &pageBuffer{mem: &f.mem}, page, present)
 	case oldDictionary, format.RLEDictionary:
 		if f.dict == nil {
@@ -270,16 +274,24 @@ func (f *flatPages) values(rows int, levels, page []byte, enc format.Encoding) (
 		if err != nil {
 			return nil, err
 		}
-		most := uint32(0)
-		for _, x := range v.idx {
-			most = max(most, uint32(x))
-		}
-		if present > 0 && most >= uint32(f.dict.n) {
+		if present > 0 && most(v.idx) >= uint32(f.dict.n) {
 			return nil, fmt.Errorf("a page refers to an entry beyond the %d of its dictionary", f.dict.n)
 		}
 		return v, nil
 	}
 	return nil, errOtherPage
+}
+
+// most is the highest index, four at a time as none waits for another.
+func most(idx []int32) uint32 {
+	var a, b, c, d uint32
+	for ; len(idx) >= 4; idx = idx[4:] {
+		a, b, c, d = max(a, uint32(idx[0])), max(b, uint32(idx[1])), max(c, uint32(idx[2])), max(d, uint32(idx[3]))
+	}
+	for _, x := range idx {
+		a = max(a, uint32(x))
+	}
+	return max(a, b, c, d)
 }
 
 // validity reads levels of 0 and 1. It returns nil when all are 1, and how many are.
@@ -413,6 +425,21 @@ func (f *flatPages) indexes(src []byte, n int) ([]int32, error) {
 	return out[:n], nil
 }
 
+// booleans are two words of a dictionary, which are hashed once.
+func (f *flatPages) booleans(v *vec, page []byte, present int) error {
+	if len(page)*8 < present {
+		return fmt.Errorf("a page has %d values where %d are due", len(page)*8, present)
+	}
+	if f.bools == nil {
+		f.bools = &vec{n: 2, i64: []int64{0, 1}}
+	}
+	v.dict, v.idx = f.bools, leased[int32](&f.mem, present)
+	for j := range v.idx {
+		v.idx[j] = int32(page[j>>3] >> (j & 7) & 1)
+	}
+	return nil
+}
+
 // plain reads values that lie one after the other.
 func (f *flatPages) plain(v *vec, buf *pageBuffer, page []byte, present int) error {
 	var data parquetValues
@@ -437,13 +464,19 @@ func (f *flatPages) plain(v *vec, buf *pageBuffer, page []byte, present int) err
 		data = encoding.FixedLenByteArrayValues(page[:len(page)/size*size], size)
 	case format.ByteArray:
 		offs := buf.offsets(present + 1)
-		at := uint64(4)
+		at, last := uint64(4), uint64(0)
 		offs[0] = 4
-		for j := range present {
+		for j := range offs[1:] {
 			if at > uint64(len(page)) {
 				return fmt.Errorf("a page has %d values where %d are due", j, present)
 			}
-			at += 4 + uint64(binary.LittleEndian.Uint32(page[at-4:]))
+			// A length that is the same as the last lets the processor go on to the next before it has read this one.
+			if n := uint64(binary.LittleEndian.Uint32(page[at-4:])); n == last {
+				at += 4 + last
+			} else {
+				at += 4 + n
+				last = n
+			}
 			offs[j+1] = uint32(at)
 		}
 		if present > 0 && at-4 > uint64(len(page)) {

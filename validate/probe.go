@@ -3,6 +3,7 @@ package validate
 import (
 	"context"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -49,7 +50,7 @@ type indexer struct {
 	marks [2]*marks
 	skip  []bool // by unit: its rows are matched with those of the same places on the other side
 	out   match
-	tmp   []uint64
+	spare [][]uint64 // chunks
 }
 
 // indexable says whether a range can be indexed: places in it have sixteen bits.
@@ -62,11 +63,10 @@ func (x *indexer) part(e *entries, part *entryPart) error {
 		return nil
 	}
 	w := e.layout.words()
-	x.tmp = x.tmp[:0]
+	n := 0
 	for _, c := range part.chunks {
-		x.tmp = append(x.tmp, c...)
+		n += len(c) / w
 	}
-	n := len(x.tmp) / w
 	size := 1 << (bits.Len(uint(max(n, 1))) - 1)
 	words, err := e.arena.words(size/4 + 1)
 	if err != nil {
@@ -74,30 +74,53 @@ func (x *indexer) part(e *entries, part *entryPart) error {
 	}
 	dir := unsafe.Slice((*uint16)(unsafe.Pointer(&words[0])), size+1)
 	mask := uint64(size - 1)
-	for i := 0; i < len(x.tmp); i += w {
-		dir[x.tmp[i]&mask]++
+	for _, c := range part.chunks {
+		for i := 0; i < len(c); i += w {
+			dir[c[i]&mask]++
+		}
 	}
 	sum := uint16(0)
 	for i, c := range dir {
 		sum += c
 		dir[i] = sum
 	}
-	for c := range part.chunks { // full but for the last
-		chunk := part.chunks[c]
-		part.chunks[c] = chunk[:max(0, min(len(x.tmp)-c*w<<e.chunk, w<<e.chunk))]
+	// The rows move to chunks of the range before, and leave theirs to the next.
+	old := part.chunks
+	for len(x.spare) < len(old) {
+		c, err := e.arena.words(w << e.chunk)
+		if err != nil {
+			return err
+		}
+		x.spare = append(x.spare, c)
 	}
-	part.dir = dir
-	for i := len(x.tmp) - w; i >= 0; i -= w { // backwards, so that dir has the beginnings in the end
-		row := x.tmp[i : i+w]
-		at := &dir[row[0]&mask]
-		*at--
-		copy(e.entry(part, int(*at)), row)
+	part.dir, part.chunks = dir, slices.Clone(x.spare[:len(old)])
+	for c := range part.chunks { // full but for the last
+		part.chunks[c] = part.chunks[c][:max(0, min((n-c<<e.chunk)*w, w<<e.chunk))]
+	}
+	for c := range old { // backwards, so that dir has the beginnings in the end
+		from := old[len(old)-1-c]
+		for i := len(from) - w; i >= 0; i -= w {
+			row := from[i : i+w : i+w]
+			at := &dir[row[0]&mask]
+			*at--
+			to := part.chunks[*at>>e.chunk][int(*at)&(1<<e.chunk-1)*w:]
+			if w == 4 {
+				*(*[4]uint64)(to) = *(*[4]uint64)(row)
+			} else {
+				copy(to, row)
+			}
+		}
+		x.spare[c] = from[:w<<e.chunk]
+	}
+	if x.skip != nil {
+		for i := range n {
+			x.pair(e, e.entry(part, i))
+		}
 	}
 	for b := range size {
 		from, end := int(dir[b]), int(dir[b+1])
-		for i := from; i < end; i++ {
+		for i := from + 1; i < end; i++ {
 			row := e.entry(part, i)
-			x.pair(e, row)
 			for j := from; j < i; j++ {
 				if o := e.entry(part, j); e.sameKey(o, row) {
 					x.copied(e, o)
@@ -115,7 +138,7 @@ func (x *indexer) part(e *entries, part *entryPart) error {
 func (x *indexer) pair(e *entries, row []uint64) {
 	w, k := len(row), e.layout.keyWords
 	place := row[w-1] & placeMask
-	if x.skip != nil && x.skip[place>>x.marks[0].rowBits] {
+	if x.skip[place>>x.marks[0].rowBits] {
 		row[w-1] |= matched
 		row[k], row[k+1] = place, 0
 		x.out.equal++
@@ -151,9 +174,11 @@ func (e *entries) sameKey(o, x []uint64) bool {
 // find returns the first entry of a key, or nil.
 func (e *entries) find(part *entryPart, x []uint64) []uint64 {
 	b := x[0] & uint64(len(part.dir)-2)
-	for i := int(part.dir[b]); i < int(part.dir[b+1]); i++ {
-		if o := e.entry(part, i); e.sameKey(o, x) {
-			return o
+	w, chunk := e.layout.words(), e.chunk
+	for i, end := int(part.dir[b]), int(part.dir[b+1]); i < end; i++ {
+		o := part.chunks[i>>chunk][i&(1<<chunk-1)*w:]
+		if o[0] == x[0] && (e.layout.keyWords == 1 || o[1] == x[1]) {
+			return o[:w:w]
 		}
 	}
 	return nil
@@ -168,37 +193,45 @@ func (b *prober) warm(part *entryPart, rows []uint64) {
 	e, w := b.e, b.e.layout.words()
 	mask := uint64(len(part.dir) - 2)
 	n := min(len(rows)/w, warmRows)
-	var sum uint64
+	var from [warmRows]uint16
 	for i := range n {
-		sum += uint64(part.dir[rows[i*w]&mask])
+		from[i] = part.dir[rows[i*w]&mask]
 	}
-	for i := range n {
-		at := rows[i*w] & mask
-		from, end := int(part.dir[at]), int(part.dir[at+1])
-		if from < end {
-			sum += part.chunks[from>>e.chunk][from&(1<<e.chunk-1)*w]
-			end--
-			sum += part.chunks[end>>e.chunk][end&(1<<e.chunk-1)*w]
-		}
+	if part.dir[mask+1] == 0 {
+		return
+	}
+	last := part.dir[mask+1] - 1
+	chunk, within := e.chunk, 1<<e.chunk-1
+	var sum uint64
+	for _, at := range from[:n] {
+		at := int(min(at, last)) // an empty bucket may be behind the last entry
+		sum += part.chunks[at>>chunk][at&within*w]
 	}
 	b.warmed += sum
 }
 
 // unmatched marks the indexed rows that met no row of the other side.
-func (e *entries) unmatched(m *marks) {
+func (e *entries) unmatched(m *marks, parallelism int) {
 	w := e.layout.words()
-	for p := range e.parts {
-		if e.parts[p].dir == nil {
-			continue
-		}
-		for _, c := range e.parts[p].chunks {
-			for i := w - 1; i < len(c); i += w {
-				if c[i]&matched == 0 {
-					m.set(c[i] & placeMask)
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range parallelism {
+		wait.Go(func() {
+			for p := int(next.Add(1)) - 1; p < len(e.parts); p = int(next.Add(1)) - 1 {
+				if e.parts[p].dir == nil {
+					continue
+				}
+				for _, c := range e.parts[p].chunks {
+					for i := w - 1; i < len(c); i += w {
+						if c[i]&matched == 0 {
+							m.set(c[i] & placeMask)
+						}
+					}
 				}
 			}
-		}
+		})
 	}
+	wait.Wait()
 }
 
 // probeBatch is how many rows are matched at a time: enough that a range meets many of them at once.

@@ -29,6 +29,9 @@ type rowHasher struct {
 	lo, hi []uint64
 	sk     []uint64
 	noKey  []bool
+	pairs  bool    // columns live as long as the block
+	waits  *hasher // a column of words in a dictionary, to be added with the next such
+	waitAt []int32
 }
 
 // place2 is how far a want's pieces were read, and what is read now.
@@ -101,7 +104,17 @@ func (w *rowHasher) keyAdder(h *hasher) func(int, *vec) error {
 
 func (w *rowHasher) colAdder(h *hasher) func(int, *vec) error {
 	return func(start int, v *vec) error {
-		h.add(v, w.lo[start:], w.hi[start:], w.sk[start:])
+		if !w.pairs || v.dict == nil || v.valid != nil || v.n < len(w.lo) {
+			h.add(v, w.lo[start:], w.hi[start:], w.sk[start:])
+			return nil
+		}
+		h.table(v.dict)
+		if w.waits == nil {
+			w.waits, w.waitAt = h, v.idx
+			return nil
+		}
+		addTwo(w.waits, w.waitAt, h, v.idx, w.lo, w.hi, w.sk)
+		w.waits = nil
 		return nil
 	}
 }
@@ -173,6 +186,13 @@ func (w *rowHasher) block(b *block, unit int, row int64) (inScope, pending int64
 		if err := w.hash(b, from, n); err != nil {
 			return 0, 0, err
 		}
+		if sc == nil && w.words == 4 && !w.r.forceAll && !slices.Contains(w.noKey, true) {
+			inScope += int64(n)
+			if err := w.fileAll(base + uint64(from)); err != nil {
+				return 0, 0, err
+			}
+			n = 0
+		}
 		for i := range n {
 			if sc != nil {
 				if sc.out[from+i] {
@@ -190,7 +210,7 @@ func (w *rowHasher) block(b *block, unit int, row int64) (inScope, pending int64
 				m.set(place)
 				continue
 			}
-			if err := w.file(i, w.sk[i]&^saltMask>>sketchAt<<placeBits|place); err != nil {
+			if err := w.file(i, metaOf(w.sk[i], place)); err != nil {
 				return 0, 0, err
 			}
 		}
@@ -237,6 +257,7 @@ func (w *rowHasher) hash(b *block, from, n int) error {
 		}
 	}
 	w.lo, w.hi = zeroed(w.lo, n), zeroed(w.hi, n)
+	w.pairs, w.waits = b.held != nil, nil
 	for k, add := range w.addCol {
 		if w.twin {
 			break
@@ -244,6 +265,46 @@ func (w *rowHasher) hash(b *block, from, n int) error {
 		if err := w.each(b, w.colK+k, from, n, add); err != nil {
 			return err
 		}
+	}
+	if w.waits != nil {
+		w.waits.add(&vec{n: n, idx: w.waitAt, dict: w.waits.dict}, w.lo, w.hi, w.sk)
+	}
+	return nil
+}
+
+func metaOf(sk, place uint64) uint64 { return sk&^saltMask>>sketchAt<<placeBits | place }
+
+// fileAll writes the entries of all hashed rows, of which the first is in that place, as file does each: keys of one
+// word that are not NULL, as most have.
+func (w *rowHasher) fileAll(place uint64) error {
+	keys := w.keyLo
+	lo, hi, sk := w.lo[:len(keys)], w.hi[:len(keys)], w.sk[:len(keys)]
+	if b := w.probe; b != nil {
+		n := len(b.batch)
+		b.batch = slices.Grow(b.batch, 4*len(keys))[:n+4*len(keys)]
+		all := b.batch[n:]
+		for i, key := range keys {
+			to := (*[4]uint64)(all)
+			to[0], to[1], to[2], to[3] = key, lo[i], hi[i], metaOf(sk[i], place)
+			all = all[4:]
+			place++
+		}
+		return nil
+	}
+	out, shift := w.out, w.out.e.shift
+	for i, key := range keys {
+		p := key >> shift
+		at, t := int(out.used[p]), out.tails[p]
+		if at+4 > len(t) {
+			if err := out.flush(int(p)); err != nil {
+				return err
+			}
+			at, t = 0, out.tails[p]
+		}
+		out.used[p] = int32(at + 4)
+		to := (*[4]uint64)(t[at:])
+		to[0], to[1], to[2], to[3] = key, lo[i], hi[i], metaOf(sk[i], place)
+		place++
 	}
 	return nil
 }

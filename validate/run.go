@@ -383,7 +383,7 @@ func (r *run) firstPass(ctx context.Context) error {
 	if r.forceAll {
 		return nil
 	}
-	sides[first].unmatched(&r.marks[first])
+	sides[first].unmatched(&r.marks[first], r.opts.Parallelism)
 	return r.join(ctx, sides)
 }
 

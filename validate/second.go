@@ -104,6 +104,9 @@ type gatherer struct {
 	cell  []uint32 // cell (column, row) is arena[cell[c*n+r]:cell[c*n+r+1]]
 	key   []byte
 	cells []byte
+
+	packed  []int32
+	touched uint64 // keeps the compiler from leaving loads out
 }
 
 func (r *run) newGatherer(cols []int, to *sorter, limit int) *gatherer {
@@ -131,30 +134,21 @@ func (g *gatherer) block(b *block, side int, rows []int32) error {
 		next := 0 // in rows
 		t := &g.wants[k].dst
 		err := b.col(g.at[k], func(start int, v *vec) error {
-			packed, from := 0, 0
+			from := next
 			for next < n && int(rows[next]) < start+v.n {
-				row := int(rows[next]) - start
-				if v.valid == nil {
-					packed = row
-				} else {
-					for _, ok := range v.valid[from:row] {
-						if ok {
-							packed++
-						}
-					}
-					from = row
-				}
+				next++
+			}
+			for _, at := range g.find(v, rows[from:next], start) {
 				g.cell = append(g.cell, uint32(len(g.arena)))
-				if v.isNull(row) {
+				if at < 0 {
 					g.arena = appendNull(g.arena)
 				} else {
-					i, raw := v.at(packed)
+					i, raw := v.at(int(at))
 					g.arena = appendCell(g.arena, t, i, raw)
 				}
 				if len(g.arena) > 1<<31 {
 					return fmt.Errorf("the rows to compare of one piece hold more than 2 GiB")
 				}
-				next++
 			}
 			return nil
 		})
@@ -179,6 +173,56 @@ func (g *gatherer) block(b *block, side int, rows []int32) error {
 		}
 	}
 	return nil
+}
+
+// find returns where the values of rows are in v, whose first row is start; -1 for NULL. It touches them, too: these
+// loads do not wait for each other, where the copying of one value after the other waits for memory at each.
+func (g *gatherer) find(v *vec, rows []int32, start int) []int32 {
+	g.packed = g.packed[:0]
+	if v.valid == nil {
+		for _, row := range rows {
+			g.packed = append(g.packed, row-int32(start))
+		}
+	} else {
+		at, from := int32(0), 0
+		for _, row := range rows {
+			row := int(row) - start
+			for _, ok := range v.valid[from:row] {
+				one := int32(0)
+				if ok {
+					one = 1
+				}
+				at += one
+			}
+			from = row
+			if v.valid[row] {
+				g.packed = append(g.packed, at)
+			} else {
+				g.packed = append(g.packed, -1)
+			}
+		}
+	}
+	sum := uint64(0)
+	for _, at := range g.packed {
+		switch {
+		case at < 0:
+		case v.dict != nil:
+			sum += uint64(v.idx[at])
+		case v.i64 != nil:
+			sum += uint64(v.i64[at])
+		default:
+			sum += uint64(v.offs[at])
+		}
+	}
+	if v.dict == nil && v.i64 == nil {
+		for _, at := range g.packed {
+			if at >= 0 && int(v.offs[at]) < len(v.data) {
+				sum += uint64(v.data[v.offs[at]])
+			}
+		}
+	}
+	g.touched += sum
+	return g.packed
 }
 
 // group is all rows of one key that were read back.

@@ -309,7 +309,7 @@ func (h *hasher) add(v *vec, lo, hi, sk []uint64) {
 	if !h.bytes {
 		if v.valid == nil {
 			for r, x := range v.i64[:v.n] {
-				l, g := h.word(uint64(x))
+				l, g := seeds.word(uint64(x))
 				lo[r] += l
 				hi[r] += g
 				sk[r] = sketch(sk[r], l, mask)
@@ -319,7 +319,7 @@ func (h *hasher) add(v *vec, lo, hi, sk []uint64) {
 		j := 0
 		for r, ok := range v.valid[:v.n] {
 			if ok {
-				l, g := h.word(uint64(v.i64[j]))
+				l, g := seeds.word(uint64(v.i64[j]))
 				j++
 				lo[r] += l
 				hi[r] += g
@@ -349,6 +349,20 @@ func (h *hasher) add(v *vec, lo, hi, sk []uint64) {
 		lo[r] += l
 		hi[r] += g
 		sk[r] = sketch(sk[r], l, mask)
+	}
+}
+
+// addTwo adds two columns of words in a dictionary, none of them NULL: what is read and written of the sums is half.
+// a and b are the words' places in the tables.
+func addTwo(h *hasher, a []int32, o *hasher, b []int32, lo, hi, sk []uint64) {
+	n := len(lo)
+	hi, sk, a, b = hi[:n], sk[:n], a[:n], b[:n]
+	ta, tb, ma, mb := h.dh, o.dh, h.mask, o.mask
+	for r := range lo {
+		x, y := &ta[a[r]], &tb[b[r]]
+		lo[r] += x.lo + y.lo
+		hi[r] += x.hi + y.hi
+		sk[r] = sketch(sketch(sk[r], x.lo, ma), y.lo, mb)
 	}
 }
 
