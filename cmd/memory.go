@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime/debug"
@@ -18,7 +19,7 @@ const (
 
 // takeMemory gives a run the memory that it may take, and a place for what it holds beyond that. release, after the run,
 // lifts the limit.
-func (o *replayOptions) takeMemory() (disk *state.Disk, release func(), err error) {
+func (o *replayOptions) takeMemory(ctx context.Context) (disk *state.Disk, release func(), err error) {
 	limit := machineMemory() / 2
 	if limit == 0 {
 		limit = someMemory
@@ -35,7 +36,7 @@ func (o *replayOptions) takeMemory() (disk *state.Disk, release func(), err erro
 	if dir == "" {
 		dir = os.TempDir()
 	}
-	if disk, err = state.NewDisk(dir, limit); err != nil {
+	if disk, err = state.NewDisk(ctx, dir, limit); err != nil {
 		return nil, nil, err
 	}
 	// Beside what the runtime counts there are the program itself, and pages of files that are mapped: the more of them

@@ -129,7 +129,7 @@ func (o *replayOptions) run(ctx context.Context) error {
 		return err
 	}
 	soft, ctx := o.world.interrupts(ctx)
-	disk, release, err := o.takeMemory()
+	disk, release, err := o.takeMemory(ctx)
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func (l *live) empty() {
 	l.s = NewStore(l.live/2, []arrow.DataType{arrow.PrimitiveTypes.Int64, arrow.PrimitiveTypes.Int64, arrow.PrimitiveTypes.Int64}, 1)
 	l.s.Describe([]string{"k", "a", "b"}, []int{0})
 	if l.spill {
-		d, err := NewDisk(l.b.TempDir(), 2<<30)
+		d, err := NewDisk(l.b.Context(), l.b.TempDir(), 2<<30)
 		if err != nil {
 			l.b.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,7 +19,7 @@ type Disk struct {
 	dir    string
 	limit  int64 // of the process's memory
 	budget int64 // of the stores' part of it
-	write  func(*os.File, []byte) (int, error)
+	call   func(name string, do func() error) error
 
 	memory             atomic.Int64 // held by all stores
 	now, peak, written atomic.Int64 // bytes on disk
@@ -26,12 +27,23 @@ type Disk struct {
 
 const spillName = "lockstep-*.spill"
 
+type callsKey struct{}
+
+// WithCalls makes a disk that is made with this context take all rows at once, and pass every call that it makes to the system
+// through call. It is how a test lets every single one fail.
+func WithCalls(ctx context.Context, call func(name string, do func() error) error) context.Context {
+	return context.WithValue(ctx, callsKey{}, call)
+}
+
 // NewDisk takes a folder, which is made if need be, for the stores of a process that shall take at most limit bytes of
 // memory. The stores shall have three eighths of it: the rest is for rows on their way, for what waits to be collected,
 // and for pages of files.
-func NewDisk(dir string, limit int64) (*Disk, error) {
-	d := &Disk{dir: dir, limit: limit, budget: limit / 8 * 3, write: (*os.File).Write}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+func NewDisk(ctx context.Context, dir string, limit int64) (*Disk, error) {
+	d := &Disk{dir: dir, limit: limit, budget: limit / 8 * 3, call: func(_ string, do func() error) error { return do() }}
+	if call, ok := ctx.Value(callsKey{}).(func(string, func() error) error); ok {
+		d.call, d.budget = call, 0
+	}
+	if err := d.call("spill folder", func() error { return os.MkdirAll(dir, 0o755) }); err != nil {
 		return nil, d.failed(err)
 	}
 	// What a process that was killed could not remove. A file in use is either gone from the folder already, or the

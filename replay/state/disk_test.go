@@ -55,7 +55,7 @@ type spillPair struct {
 
 func newSpillPair(t *testing.T, seed uint64, width int64, kept bool, dir string) *spillPair {
 	p := &spillPair{t: t, seed: seed}
-	d, err := NewDisk(dir, 0)
+	d, err := NewDisk(t.Context(), dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestLargeBucketsSpillWholeChunks(t *testing.T) {
 
 // TestARowOnDiskLiesInOnePage looks where a block's columns and times are: a row that is found shall cost one fault.
 func TestARowOnDiskLiesInOnePage(t *testing.T) {
-	d, err := NewDisk(t.TempDir(), 0)
+	d, err := NewDisk(t.Context(), t.TempDir(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,16 +353,15 @@ func TestASegmentIsWrittenInParts(t *testing.T) {
 
 func TestAFullDiskIsNamed(t *testing.T) {
 	dir := t.TempDir()
-	d, err := NewDisk(dir, 0)
+	d, err := NewDisk(t.Context(), dir, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	left := 1000
-	d.write = func(f *os.File, b []byte) (int, error) {
-		if left -= len(b); left < 0 {
-			return 0, &os.PathError{Op: "write", Path: f.Name(), Err: syscall.ENOSPC}
+	d.call = func(name string, do func() error) error {
+		if name == "spill write" {
+			return &os.PathError{Op: "write", Path: dir, Err: syscall.ENOSPC}
 		}
-		return f.Write(b)
+		return do()
 	}
 	s := NewStore(10, spillTypes, 2)
 	s.SpillTo(d)
@@ -396,7 +395,7 @@ func TestLeavingsOfDeadProcessesGo(t *testing.T) {
 	if err := os.WriteFile(dir+"/mine.txt", []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewDisk(dir, 0); err != nil {
+	if _, err := NewDisk(t.Context(), dir, 0); err != nil {
 		t.Fatal(err)
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 1 || left[0].Name() != "mine.txt" {
@@ -406,7 +405,7 @@ func TestLeavingsOfDeadProcessesGo(t *testing.T) {
 
 // TestTextOnDiskKeepsItsDictionary spills rows whose text is a dictionary, and gathers them with rows in memory.
 func TestTextOnDiskKeepsItsDictionary(t *testing.T) {
-	d, err := NewDisk(t.TempDir(), 0)
+	d, err := NewDisk(t.Context(), t.TempDir(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,11 @@ type spillFile struct {
 const pageBytes = 64 << 10
 
 func (d *Disk) create() (*spillFile, error) {
-	f, err := createTemporary(d.dir, spillName)
+	var f *os.File
+	err := d.call("spill create", func() (err error) {
+		f, err = createTemporary(d.dir, spillName)
+		return err
+	})
 	if err != nil {
 		return nil, d.failed(err)
 	}
@@ -63,7 +67,11 @@ func (f *spillFile) write(data []byte) error {
 }
 
 func (f *spillFile) flush() error {
-	if _, err := f.disk.write(f.f, f.buf); err != nil {
+	err := f.disk.call("spill write", func() error {
+		_, err := f.f.Write(f.buf)
+		return err
+	})
+	if err != nil {
 		return f.disk.failed(err)
 	}
 	f.buf = f.buf[:0]
@@ -102,7 +110,12 @@ func (f *spillFile) open() (*mapping, error) {
 	if err := f.flush(); err != nil {
 		return nil, err
 	}
-	data, release, err := mapFile(f.f, int(f.size))
+	var data []byte
+	var release func()
+	err := f.disk.call("spill map", func() (err error) {
+		data, release, err = mapFile(f.f, int(f.size))
+		return err
+	})
 	if err != nil {
 		return nil, f.disk.failed(err)
 	}
