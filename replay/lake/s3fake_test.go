@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/lockstep-data/lockstep/fixtures/s3server"
@@ -13,8 +14,15 @@ import (
 // lists in pages is exercised.
 type s3Fake struct {
 	*s3server.Bucket
-	// fail, when not nil, may answer a request itself.
+	// fail, when not nil, may answer a request itself. It is called for one request at a time.
 	fail func(w http.ResponseWriter, r *http.Request) bool
+	mu   sync.Mutex
+}
+
+func (f *s3Fake) failed(w http.ResponseWriter, r *http.Request) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.fail != nil && f.fail(w, r)
 }
 
 func newS3Fake(t testing.TB) (*s3Fake, map[string]string) {
@@ -27,7 +35,7 @@ func newS3Fake(t testing.TB) (*s3Fake, map[string]string) {
 func (f *s3Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch auth := r.Header.Get("Authorization"); {
-	case f.fail != nil && f.fail(w, r):
+	case f.failed(w, r):
 	case strings.Contains(auth, "Credential=stranger/"):
 		s3server.Deny(w, 403, "AccessDenied")
 	case !strings.Contains(auth, "Credential=key/"):
