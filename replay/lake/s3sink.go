@@ -38,13 +38,19 @@ type partToken struct {
 
 func (b *bucket) create(ctx context.Context, _, key string) (upload, error) {
 	m := &multipart{b: b, ctx: ctx, key: key}
-	return m, b.explain(b.try(ctx, func(ctx context.Context, _ func()) error {
+	asked := 0
+	err := b.try(ctx, func(ctx context.Context, _ func()) error {
+		asked++
 		out, err := b.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &b.bucket, Key: &key})
 		if err == nil {
 			m.id = aws.ToString(out.UploadId)
 		}
 		return err
-	}))
+	})
+	if err == nil && asked > 1 { // an answer that was lost was about an upload that nobody else knows
+		return m, b.abortUploads(ctx, key, map[string]bool{m.id: true})
+	}
+	return m, b.explain(err)
 }
 
 func (m *multipart) with(ctx context.Context) { m.ctx = ctx }
@@ -142,10 +148,14 @@ func (b *bucket) sweep(ctx context.Context, root string, keep map[string]bool) e
 			ids[t.Upload] = true
 		}
 	}
-	prefix := root
-	if prefix != "" {
-		prefix += "/"
+	if root != "" {
+		root += "/"
 	}
+	return b.abortUploads(ctx, root, ids)
+}
+
+// abortUploads aborts the uploads whose key begins with prefix, but for those to keep.
+func (b *bucket) abortUploads(ctx context.Context, prefix string, keep map[string]bool) error {
 	pages := s3.NewListMultipartUploadsPaginator(b.client, &s3.ListMultipartUploadsInput{Bucket: &b.bucket, Prefix: &prefix})
 	for pages.HasMorePages() {
 		var page *s3.ListMultipartUploadsOutput
@@ -162,7 +172,7 @@ func (b *bucket) sweep(ctx context.Context, root string, keep map[string]bool) e
 			return b.explain(err)
 		}
 		for _, u := range page.Uploads {
-			if id := aws.ToString(u.UploadId); !ids[id] {
+			if id := aws.ToString(u.UploadId); !keep[id] {
 				if err := b.abortUpload(ctx, aws.ToString(u.Key), id); err != nil {
 					return err
 				}

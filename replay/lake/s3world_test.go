@@ -242,6 +242,35 @@ func disorderedWorld(t *testing.T, ctx context.Context, seed uint64, place strin
 	}
 }
 
+// An upload whose number nobody learnt, as the answer was lost, does not stay in the bucket, where it would cost money unseen.
+func TestS3UploadWhoseAnswerIsLost(t *testing.T) {
+	for _, what := range []string{"lost answer", "answer is an error"} {
+		lost := 0
+		ctx, f, _, env := unrulyS3(t, func(string) {}, func(r *http.Request) string {
+			if r.Method == "POST" && r.URL.Query().Has("uploads") && lost < 2 {
+				lost++
+				return what
+			}
+			return ""
+		})
+		sink, err := NewSink(ctx, "s3://lake/out", SinkOptions{Env: env})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, fields := record(randomRows(rand.New(rand.NewPCG(1, 2)), 10, 1), true)
+		w, err := sink.Open(ctx, "rows", fields)
+		if err == nil {
+			err = w.Write(ctx, all, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if open := f.Uploads(); lost != 2 || len(open) != 1 {
+			t.Errorf("%s, %d times: uploads %v, want the one that is written to", what, lost, open)
+		}
+	}
+}
+
 // Of many that create one name over an unruly network exactly one does, its content is there, and it knows: a run that
 // took the loss of an answer for another run's claim would stop for nothing.
 func TestS3CreateOnce(t *testing.T) {
