@@ -84,15 +84,19 @@ func (h *waiting) worth(all bool, to int64) bool {
 }
 
 // steps sweeps up to closed, piece by piece, and sends what is due whenever that is much.
-func (h *waiting) steps(closed int64, sweep func(at int64), send func() error) error {
+func (h *waiting) steps(closed int64, sweep func(at int64) error, send func() error) error {
 	h.due = h.due[:0]
 	for h.swept < closed {
 		h.swept = h.store.Step(h.swept, closed)
-		if sweep(h.swept); len(h.due) >= manyRows || h.swept == closed {
+		if err := sweep(h.swept); err != nil {
+			return err
+		}
+		if max(len(h.due), h.store.Loaded()) >= manyRows || h.swept == closed {
 			if err := send(); err != nil {
 				return err
 			}
 			h.due = h.due[:0]
+			h.store.Unload()
 		}
 	}
 	return nil
@@ -121,20 +125,20 @@ func (h *waiting) originTime(r state.Ref) int64 {
 }
 
 // undecided sets aside rows whose group is not complete. Rows that a join multiplied are told once a group.
-func (h *waiting) undecided(ctx context.Context, open func(state.Entry) bool) error {
+func (h *waiting) undecided(ctx context.Context, open func(state.Row) bool) error {
 	var rows []member
 	var refs []state.Ref
 	return stepwise(h.store, func(from, to int64) error {
 		rows, refs = rows[:0], refs[:0]
-		h.store.Range(from, to, func(e state.Entry) {
-			if open(e) {
-				rows = append(rows, member{ref: e.Ref(), hash: e.Hash(), t: e.Time()})
+		err := h.store.Range(from, to, func(r state.Row) {
+			if open(r) {
+				rows = append(rows, member{ref: r.Ref, hash: r.Hash, t: r.Time()})
 			}
 		})
-		if len(rows) == 0 {
-			return nil
+		if err != nil || len(rows) == 0 {
+			return err
 		}
-		err := h.cohorts.each(h.store, rows, 1, func(members []member, _ []int32) error {
+		err = h.cohorts.each(h.store, rows, 1, func(members []member, _ []int32) error {
 			group := make([]state.Ref, len(members))
 			for i, m := range members {
 				group[i] = m.ref

@@ -31,7 +31,7 @@ type dedupe struct {
 	out    []state.Ref
 	times  []int64
 	pinned []uint32
-	due    []state.Entry
+	due    []state.Row
 }
 
 func newDedupe(st *stream, aside *sides) *dedupe {
@@ -72,7 +72,7 @@ func (d *dedupe) settle(ctx context.Context, all bool, out emit) error {
 			if err := d.judge(ctx); err != nil {
 				return err
 			}
-			if len(d.out) >= manyRows {
+			if d.pending() >= manyRows {
 				if err := d.flush(ctx, out); err != nil {
 					return err
 				}
@@ -90,30 +90,35 @@ func (d *dedupe) settle(ctx context.Context, all bool, out emit) error {
 
 func (d *dedupe) judge(ctx context.Context) error {
 	d.due = d.due[:0]
-	d.store.Sweep(d.swept, func(e state.Entry) { d.due = append(d.due, e) })
+	if err := d.store.Sweep(d.swept, func(r state.Row) { d.due = append(d.due, r) }); err != nil {
+		return err
+	}
 	slices.SortFunc(d.due, d.order)
 	var conflicts []state.Ref
 	var reasons []string
 	for _, e := range d.due {
 		var kept state.Ref
 		duplicate := false
-		d.store.ProbeOne(e.Hash(), e.Time()-d.within, e.Time(), func(k state.Entry) bool {
-			if d.store.SameKeys(k.Ref(), e.Ref()) {
-				kept, duplicate = k.Ref(), true
+		err := d.store.ProbeOne(e.Hash, e.Time()-d.within, e.Time(), func(k state.Row) bool {
+			if d.store.SameKeys(k.Ref, e.Ref) {
+				kept, duplicate = k.Ref, true
 			}
 			return !duplicate
 		})
+		if err != nil {
+			return err
+		}
 		switch {
 		case !duplicate:
 			e.Keep()
 			d.store.Index(e)
-			d.keep(e.Ref(), e.Time())
-		case d.store.Identical(kept, e.Ref()):
+			d.keep(e.Ref, e.Time())
+		case d.store.Identical(kept, e.Ref):
 			d.from.stream.count.duplicates.Add(1)
 		default:
 			d.from.stream.count.conflicts.Add(1)
-			conflicts = append(conflicts, e.Ref())
-			reasons = append(reasons, "same id as a row at "+timeText(d.store.TimeOf(kept))+", but differs in "+d.differing(kept, e.Ref()))
+			conflicts = append(conflicts, e.Ref)
+			reasons = append(reasons, "same id as a row at "+timeText(d.store.TimeOf(kept))+", but differs in "+d.differing(kept, e.Ref))
 		}
 	}
 	if len(conflicts) == 0 {
@@ -126,19 +131,19 @@ func (d *dedupe) judge(ctx context.Context) error {
 	return d.aside.write(ctx, sideConflicts, d.from, b, allRows(len(conflicts)), setAside{reasons: reasons})
 }
 
-func (d *dedupe) order(a, b state.Entry) int {
+func (d *dedupe) order(a, b state.Row) int {
 	if c := cmp.Compare(a.Time(), b.Time()); c != 0 {
 		return c
 	}
 	if d.ids {
-		ap, ao := d.store.Position(a.Ref())
-		bp, bo := d.store.Position(b.Ref())
+		ap, ao := d.store.Position(a.Ref)
+		bp, bo := d.store.Position(b.Ref)
 		if c := cmp.Compare(ap, bp); c != 0 {
 			return c
 		}
 		return cmp.Compare(ao, bo)
 	}
-	return d.store.CompareContent(a.Ref(), b.Ref())
+	return d.store.CompareContent(a.Ref, b.Ref)
 }
 
 func (d *dedupe) differing(a, b state.Ref) string {
@@ -152,7 +157,7 @@ func (d *dedupe) differing(a, b state.Ref) string {
 	return strings.Join(names, ", ")
 }
 
-func (d *dedupe) pending() int { return len(d.out) }
+func (d *dedupe) pending() int { return max(len(d.out), d.store.Loaded()) }
 
 func (d *dedupe) flush(ctx context.Context, out emit) error {
 	for from := 0; from < len(d.out); from += batchRows {
@@ -181,6 +186,7 @@ func (d *dedupe) flush(ctx context.Context, out emit) error {
 		d.store.Unpin(s)
 	}
 	d.pinned = d.pinned[:0]
+	d.store.Unload()
 	return nil
 }
 

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"errors"
 
 	"github.com/apache/arrow/go/v17/arrow"
 
@@ -53,9 +54,9 @@ func (g *group) settle(ctx context.Context, all bool, out emit) error {
 		if !g.worth(all, closed) {
 			return nil
 		}
-		err := g.steps(closed, func(at int64) {
-			g.store.Sweep(at, func(e state.Entry) {
-				g.due = append(g.due, member{ref: e.Ref(), hash: e.Hash(), t: e.Time()})
+		err := g.steps(closed, func(at int64) error {
+			return g.store.Sweep(at, func(e state.Row) {
+				g.due = append(g.due, member{ref: e.Ref, hash: e.Hash, t: e.Time()})
 			})
 		}, send)
 		g.store.Expire(g.swept)
@@ -109,9 +110,12 @@ func (g *group) windows(ctx context.Context, out emit) error {
 	w := g.node.Window
 	for g.next <= g.w && g.next != EndOfTime {
 		end := g.next
-		g.store.Range(end-w.Size, end, func(e state.Entry) {
-			g.due = append(g.due, member{ref: e.Ref(), hash: e.Hash(), t: end - lastOf, start: end - w.Size})
+		err := g.store.Range(end-w.Size, end, func(e state.Row) {
+			g.due = append(g.due, member{ref: e.Ref, hash: e.Hash, t: end - lastOf, start: end - w.Size})
 		})
+		if err != nil {
+			return err
+		}
 		g.swept, g.next = end, EndOfTime
 		if first, ok := g.store.First(g.live()); ok {
 			g.next = g.firstEnd(first)
@@ -159,15 +163,21 @@ func floorMod(a, b int64) int64 {
 
 // sessions takes the rows of every session whose last row is before closed: no row to come is near enough to belong
 // to it. Each row is looked at once: it ends a session when none of its key follows within the gap.
-func (g *group) sessions(closed int64) {
+func (g *group) sessions(closed int64) error {
 	gap := g.node.Window.Gap
-	g.store.Sweep(closed, func(e state.Entry) {
-		if e.Kept() {
+	var failed error
+	probe := func(e state.Row, from, to int64, visit func(state.Row) bool) {
+		if err := g.store.ProbeOne(e.Hash, from, to, visit); err != nil {
+			failed = err
+		}
+	}
+	err := g.store.Sweep(closed, func(e state.Row) {
+		if e.Kept() || failed != nil {
 			return
 		}
 		last, ends := e.Time(), true
-		g.store.ProbeOne(e.Hash(), last+1, last+gap, func(o state.Entry) bool {
-			ends = !g.store.IdenticalKeys(o.Ref(), e.Ref())
+		probe(e, last+1, last+gap, func(o state.Row) bool {
+			ends = !g.store.IdenticalKeys(o.Ref, e.Ref)
 			return ends
 		})
 		if !ends {
@@ -176,11 +186,11 @@ func (g *group) sessions(closed int64) {
 		from, start := len(g.due), last
 		for {
 			earliest := start
-			g.store.ProbeOne(e.Hash(), start-gap, start, func(o state.Entry) bool {
-				if !o.Kept() && g.store.IdenticalKeys(o.Ref(), e.Ref()) {
+			probe(e, start-gap, start, func(o state.Row) bool {
+				if !o.Kept() && g.store.IdenticalKeys(o.Ref, e.Ref) {
 					o.Keep()
 					earliest = min(earliest, o.Time())
-					g.due = append(g.due, member{ref: o.Ref(), hash: o.Hash(), t: last + gap - lastOf})
+					g.due = append(g.due, member{ref: o.Ref, hash: o.Hash, t: last + gap - lastOf})
 				}
 				return true
 			})
@@ -193,6 +203,7 @@ func (g *group) sessions(closed int64) {
 			g.due[i].start = start
 		}
 	})
+	return errors.Join(err, failed)
 }
 
 // finish sends out the groups that are due.
@@ -201,6 +212,7 @@ func (g *group) finish(ctx context.Context, out emit) error {
 		return g.send(ctx, members, ends, out)
 	})
 	g.due = g.due[:0]
+	g.store.Unload()
 	return err
 }
 
@@ -267,7 +279,7 @@ func (g *group) watermark() int64 {
 
 func (g *group) end(ctx context.Context) error {
 	w := g.node.Window
-	return g.undecided(ctx, func(e state.Entry) bool {
+	return g.undecided(ctx, func(e state.Row) bool {
 		switch {
 		case w == nil:
 			return !e.Marked()

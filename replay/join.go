@@ -36,10 +36,10 @@ type join struct {
 	times       []int64
 	pinned      [2][]uint32
 	// scratch
-	found   []int32
-	entries []state.Entry
-	hit     []bool
-	keep    []int32
+	found []int32
+	held  []state.Row
+	hit   []bool
+	keep  []int32
 }
 
 // residual is the part of a join's condition that is neither key nor band.
@@ -104,21 +104,21 @@ func (j *join) process(ctx context.Context, m *message) error {
 	if side == 1 {
 		lo, hi = -hi, -lo
 	}
-	j.found, j.entries = other.Probe(m.rows, m.hashes, m.b.times, lo, hi, j.found[:0], j.entries[:0])
+	var err error
+	if j.found, j.held, err = other.Probe(m.rows, m.hashes, m.b.times, lo, hi, j.found[:0], j.held[:0]); err != nil {
+		return err
+	}
 	k := 0
 	for i, r := range j.found {
-		if i%state.SpilledRows == state.SpilledRows-1 {
-			other.Trim()
-		}
-		if other.SameKey(j.entries[i], m.keys, int(r)) {
-			j.found[k], j.entries[k] = r, j.entries[i]
+		if other.SameKey(j.held[i].Ref, m.keys, int(r)) {
+			j.found[k], j.held[k] = r, j.held[i]
 			k++
 		}
 	}
-	j.found, j.entries = j.found[:k], j.entries[:k]
+	j.found, j.held = j.found[:k], j.held[:k]
 	first := len(j.times)
 	for i, r := range j.found {
-		mine, theirs := state.Ref{Segment: seg, Row: uint32(r)}, j.entries[i].Ref()
+		mine, theirs := state.Ref{Segment: seg, Row: uint32(r)}, j.held[i].Ref
 		if side == 0 {
 			j.pair(mine, theirs, m.b.times[r])
 		} else {
@@ -137,7 +137,7 @@ func (j *join) process(ctx context.Context, m *message) error {
 	}
 	for i, r := range j.found {
 		j.hit[r] = true
-		j.entries[i].Mark()
+		j.held[i].Mark()
 	}
 	// A row that no partner can reach any more is decided here and not held.
 	closed := j.closed(side)
@@ -162,9 +162,9 @@ func (j *join) process(ctx context.Context, m *message) error {
 func (j *join) single(side, first int) {
 	next := first
 	for i, r := range j.found {
-		had := side == 0 && j.hit[r] || side == 1 && j.entries[i].Marked()
+		had := side == 0 && j.hit[r] || side == 1 && j.held[i].Marked()
 		j.hit[r] = true
-		j.entries[i].Mark()
+		j.held[i].Mark()
 		if had {
 			continue
 		}
@@ -235,11 +235,11 @@ func (j *join) check(ctx context.Context, first int) error {
 	for i, k := range ok {
 		left[i], right[i] = left[k], right[k]
 		j.times[first+i] = j.times[first+int(k)]
-		j.found[i], j.entries[i] = j.found[k], j.entries[k]
+		j.found[i], j.held[i] = j.found[k], j.held[k]
 	}
 	n := len(ok)
 	j.left, j.right, j.times = j.left[:first+n], j.right[:first+n], j.times[:first+n]
-	j.found, j.entries = j.found[:n], j.entries[:n]
+	j.found, j.held = j.found[:n], j.held[:n]
 	return nil
 }
 
@@ -262,8 +262,10 @@ func (j *join) settle(ctx context.Context, all bool, out emit) error {
 		}
 		for at := swept; j.keeps[side] && at < closed; {
 			at = store.Step(at, closed)
-			store.Sweep(at, func(e state.Entry) { j.alone(side, e.Ref(), e.Time()) })
-			if len(j.times) >= manyRows {
+			if err := store.Sweep(at, func(r state.Row) { j.alone(side, r.Ref, r.Time()) }); err != nil {
+				return err
+			}
+			if j.pending() >= manyRows {
 				if err := j.flush(ctx, out); err != nil {
 					return err
 				}
@@ -281,20 +283,14 @@ func (j *join) settle(ctx context.Context, all bool, out emit) error {
 	return nil
 }
 
-func (j *join) pending() int { return len(j.times) }
+func (j *join) pending() int {
+	return max(len(j.times), j.sides[0].Loaded(), j.sides[1].Loaded())
+}
 
 // flush sends out the pairs found so far.
 func (j *join) flush(ctx context.Context, out emit) error {
-	size := batchRows
-	for _, s := range j.sides {
-		if _, rows := s.Spilled(); rows > 0 {
-			size = state.SpilledRows
-		}
-	}
-	for from := 0; from < len(j.times); from += size {
-		to := min(from+size, len(j.times))
-		j.sides[0].Trim()
-		j.sides[1].Trim()
+	for from := 0; from < len(j.times); from += batchRows {
+		to := min(from+batchRows, len(j.times))
 		b := &batch{times: append([]int64(nil), j.times[from:to]...), cols: make([]arrow.Array, len(j.node.Output))}
 		for i, c := range j.node.Output {
 			a, err := j.column(c, j.left[from:to], j.right[from:to])
@@ -313,6 +309,7 @@ func (j *join) flush(ctx context.Context, out emit) error {
 			j.sides[side].Unpin(s)
 		}
 		j.pinned[side] = segs[:0]
+		j.sides[side].Unload()
 	}
 	return nil
 }
@@ -330,7 +327,7 @@ func (j *join) watermark() int64 {
 func (j *join) end(ctx context.Context) error {
 	for side, store := range j.sides {
 		until := j.closed(side)
-		open := func(e state.Entry) bool { return e.Time() >= until }
+		open := func(r state.Row) bool { return r.Time() >= until }
 		if err := undecided(ctx, j.aside, j.froms[side], store, open, "its window in a join is still open"); err != nil {
 			return err
 		}
@@ -359,15 +356,18 @@ func plainKeys(keys []*expr.Node) []int {
 
 // undecided writes the held rows that nothing was decided about to their stream's undecided output: those that are open, or
 // all where open is nil.
-func undecided(ctx context.Context, aside *sides, from origin, store *state.Store, open func(state.Entry) bool, why string) error {
+func undecided(ctx context.Context, aside *sides, from origin, store *state.Store, open func(state.Row) bool, why string) error {
 	var refs []state.Ref
 	return stepwise(store, func(_, to int64) error {
 		refs = refs[:0]
-		store.Sweep(to, func(e state.Entry) {
-			if open == nil || open(e) {
-				refs = append(refs, e.Ref())
+		err := store.Sweep(to, func(r state.Row) {
+			if open == nil || open(r) {
+				refs = append(refs, r.Ref)
 			}
 		})
+		if err != nil {
+			return err
+		}
 		return setUndecided(ctx, aside, from, store, refs, why, nil)
 	})
 }
@@ -379,6 +379,7 @@ func stepwise(store *state.Store, do func(from, to int64) error) error {
 		if err := do(from, to); err != nil {
 			return err
 		}
+		store.Unload()
 		from = to
 	}
 	return nil

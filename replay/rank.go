@@ -29,9 +29,9 @@ func (r *rank) settle(ctx context.Context, all bool, out emit) error {
 	if !r.worth(all, closed) {
 		return nil
 	}
-	err := r.steps(closed, func(at int64) {
-		r.store.Sweep(at, func(e state.Entry) {
-			r.due = append(r.due, member{ref: e.Ref(), hash: e.Hash(), t: e.Time()})
+	err := r.steps(closed, func(at int64) error {
+		return r.store.Sweep(at, func(e state.Row) {
+			r.due = append(r.due, member{ref: e.Ref, hash: e.Hash, t: e.Time()})
 		})
 	}, func() error {
 		return r.cohorts.each(r.store, r.due, batchRows, func(members []member, ends []int32) error {
@@ -107,5 +107,5 @@ func (r *rank) flush(context.Context, emit) error { return nil }
 func (r *rank) watermark() int64 { return shift(r.swept, -r.node.Hi) }
 
 func (r *rank) end(ctx context.Context) error {
-	return r.undecided(ctx, func(e state.Entry) bool { return !e.Marked() })
+	return r.undecided(ctx, func(e state.Row) bool { return !e.Marked() })
 }

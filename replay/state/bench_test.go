@@ -32,8 +32,8 @@ func BenchmarkLive(b *testing.B) {
 				b.ReportMetric(float64(cpuTime()-before)/float64(b.N), "cpu-ns/op")
 				b.ReportMetric(float64(l.s.Rows()), "live")
 				b.ReportMetric(float64(l.s.index)/float64(l.s.Rows()), "index-B/live")
-				if len(l.entries) < liveBlock/16 {
-					b.Fatalf("%d of %d rows have a partner", len(l.entries), liveBlock)
+				if len(l.held) < liveBlock/16 {
+					b.Fatalf("%d of %d rows have a partner", len(l.held), liveBlock)
 				}
 				b.StopTimer()
 				if spilled, _ := l.s.Spilled(); spill != (spilled > 0) {
@@ -75,7 +75,7 @@ type live struct {
 	rows    []int32
 	hashes  []uint64
 	found   []int32
-	entries []Entry
+	held    []Row
 	matched int
 	spill   bool
 }
@@ -138,12 +138,16 @@ func (l *live) step(probe bool) {
 	cols := []Column{col, int64s(times), int64s(keys)}
 	Hash(cols[:1], liveBlock, l.hashes)
 	if probe {
-		l.found, l.entries = l.s.Probe(l.rows, l.hashes, times, -l.live, 0, l.found[:0], l.entries[:0])
+		var err error
+		if l.found, l.held, err = l.s.Probe(l.rows, l.hashes, times, -l.live, 0, l.found[:0], l.held[:0]); err != nil {
+			l.b.Fatal(err)
+		}
 		for k, r := range l.found {
-			if l.s.SameKey(l.entries[k], cols[:1], int(r)) {
+			if l.s.SameKey(l.held[k].Ref, cols[:1], int(r)) {
 				l.matched++
 			}
 		}
+		l.s.Unload()
 	}
 	seg := l.s.Add(cols, cols[:1], times, nil, nil, 4*8*liveBlock)
 	l.s.Insert(seg, l.rows, l.hashes, nil)

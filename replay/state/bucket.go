@@ -4,7 +4,8 @@ package state
 //
 // A slot of the table is a tag, 32 bits of the hash, above the place of a row plus one; 0 is an empty slot. Slots are
 // in the order of their tags, whatever the table's size, so that a larger one is filled from its start to its end.
-// There is one slot a hash: it names the newest row, and next, again a place plus one, the row before that.
+// There is one slot a hash: it names the newest row, and next, again a place plus one, the row before that. Where the newest
+// row is in a chunk on disk, the next one gets a slot of its own.
 type bucket struct {
 	start    int64
 	min, max int64
@@ -24,44 +25,27 @@ const (
 )
 
 // chunk is chunkRows rows of a bucket; fewer in the last. Rows are added, never moved, so that a bucket grows without
-// copying what it has. Hashes and times of a chunk that is on disk as a whole lie there, too.
+// copying what it has. The first rows may lie on disk.
 type chunk struct {
-	hash     []uint64
+	rows     int
+	hash     []uint64 // nil, as ref: all rows are on disk
+	ref      []Ref    // of the rows that are not on disk
 	time     []int64
-	next     []int32 // nil: no row has one before it
-	ref      []Ref   // nil: the chunk is on disk as a whole, each per of its rows in one of segs
-	segs     []uint32
-	per      uint32
+	after    []uint32 // instead of time: what is to be added to min
+	next     []int32  // nil: no row has one before it
 	matched  []uint64
 	kept     []uint64
 	min, max int64
 	swept    int64
-	spilled  int  // how many of the first rows lie on disk
-	shared   bool // a snapshot reads ref, which must not change
+	spilled  int     // how many rows lie on disk
+	packs    []*pack // where those are
 }
 
-func (c *chunk) at(i int) Ref {
-	if c.ref == nil {
-		return refIn(c.segs, c.per, i)
+func (c *chunk) timeAt(i int) int64 {
+	if c.time == nil {
+		return c.min + int64(c.after[i])
 	}
-	return c.ref[i]
-}
-
-func refIn(segs []uint32, per uint32, i int) Ref {
-	k := uint32(i) / per
-	return Ref{segs[k], uint32(i) - k*per}
-}
-
-// refs are those of the rows from..to-1.
-func (c *chunk) refs(from, to int) []Ref {
-	if c.ref != nil {
-		return c.ref[from:to:to]
-	}
-	out := make([]Ref, to-from)
-	for i := range out {
-		out[i] = refIn(c.segs, c.per, from+i)
-	}
-	return out
+	return c.time[i]
 }
 
 func (b *bucket) spans(t, width int64) bool { return t >= b.start && t-b.start < width }
@@ -81,7 +65,7 @@ func (c *chunk) before(i int32) int32 {
 func (s *Store) append(b *bucket, h uint64, t int64, r Ref) int32 {
 	i := b.rows & (chunkRows - 1)
 	if i == 0 {
-		b.chunks = append(b.chunks, &chunk{min: t, max: t, swept: -1 << 63, ref: []Ref{}})
+		b.chunks = append(b.chunks, &chunk{min: t, max: t, swept: -1 << 63})
 	}
 	c := b.chunks[len(b.chunks)-1]
 	if i == cap(c.hash) {
@@ -96,6 +80,7 @@ func (s *Store) append(b *bucket, h uint64, t int64, r Ref) int32 {
 	if i&63 == 0 {
 		c.matched, c.kept = append(c.matched, 0), append(c.kept, 0)
 	}
+	c.rows++
 	c.min, c.max = min(c.min, t), max(c.max, t)
 	b.min, b.max = min(b.min, t), max(b.max, t)
 	b.rows++
@@ -114,7 +99,7 @@ func (s *Store) extend(b *bucket, c *chunk) {
 	if c.next != nil {
 		c.next = append(make([]int32, 0, n), c.next...)
 	}
-	c.ref, c.shared = append(make([]Ref, 0, n), c.ref...), false
+	c.ref = append(make([]Ref, 0, n), c.ref...)
 	words := (n + 63) / 64
 	c.matched = append(make([]uint64, 0, words), c.matched...)
 	c.kept = append(make([]uint64, 0, words), c.kept...)
@@ -135,7 +120,16 @@ func tagOf(h uint64) uint32 { return uint32(h >> 22) }
 
 func (b *bucket) slot(tag uint32) int { return int(uint64(tag) * uint64(len(b.table)) >> 32) }
 
-func (b *bucket) hashAt(e int32) uint64 { return b.chunks[e>>chunkBits].hash[e&(chunkRows-1)] }
+// is reports whether a row is of a hash. Of a chunk that is on disk it is not known.
+func (b *bucket) is(e int32, h uint64) bool {
+	c := b.chunks[e>>chunkBits]
+	return c.hash != nil && c.hash[e&(chunkRows-1)] == h
+}
+
+// mayBe reports whether a row, whose tag is that of a hash, may be of it.
+func (b *bucket) mayBe(e int32, h uint64) bool {
+	return b.chunks[e>>chunkBits].hash == nil || b.is(e, h)
+}
 
 // link puts a row into the table.
 func (s *Store) link(b *bucket, i int32, h uint64) {
@@ -150,11 +144,11 @@ func (s *Store) link(b *bucket, i int32, h uint64) {
 			b.used++
 			return
 		}
-		if before := int32(uint32(v)) - 1; uint32(v>>32) == tag && b.hashAt(before) == h {
+		if before := int32(uint32(v)) - 1; uint32(v>>32) == tag && b.is(before, h) {
 			c := b.chunks[i>>chunkBits]
 			if c.next == nil {
-				c.next = make([]int32, len(c.hash), cap(c.hash))
-				s.grown(b, 4*int64(cap(c.hash)))
+				c.next = make([]int32, c.rows, cap(c.matched)*64)
+				s.grown(b, 4*int64(cap(c.next)))
 			}
 			c.next[i&(chunkRows-1)] = before + 1
 			b.table[p] = uint64(tag)<<32 | uint64(i+1)
@@ -200,23 +194,4 @@ func (s *Store) usual(b *bucket) int {
 		}
 	}
 	return n
-}
-
-// find is the newest row of a hash, -1 for none.
-func (b *bucket) find(h uint64) int32 {
-	if len(b.table) == 0 {
-		return -1
-	}
-	tag := tagOf(h)
-	for p := b.slot(tag); b.table[p] != 0; {
-		if v := b.table[p]; uint32(v>>32) == tag {
-			if e := int32(uint32(v)) - 1; b.hashAt(e) == h {
-				return e
-			}
-		}
-		if p++; p == len(b.table) {
-			p = 0
-		}
-	}
-	return -1
 }

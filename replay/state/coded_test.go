@@ -142,14 +142,6 @@ func TestCodedTextIsText(t *testing.T) {
 	}
 }
 
-func pointers(columns []Column) []*Column {
-	out := make([]*Column, len(columns))
-	for i := range columns {
-		out[i] = &columns[i]
-	}
-	return out
-}
-
 // BenchmarkGatherOfFew gathers text of 400 rows, as they go to disk, from stores of few and many segments: one operation is
 // all of the rows, and what the others hold is no affair of theirs.
 func BenchmarkGatherOfFew(b *testing.B) {

@@ -30,8 +30,7 @@ const (
 	layoutStruct
 )
 
-// Column is a view of an Arrow array with its buffers at hand. It borrows the array's memory; that of a column on disk
-// stays mapped while the Column is reachable, which its slices alone do not see to.
+// Column is a view of an Arrow array with its buffers at hand, whose memory it borrows.
 type Column struct {
 	layout  layout
 	float   uint8 // 4 or 8 when the values are floating point, whose equality is not that of their bits
@@ -42,7 +41,6 @@ type Column struct {
 	offsets []int32
 	kids    []Column // a list's one child, unsliced; a struct's fields; a dictionary
 	dt      arrow.DataType
-	file    *mapping // where the memory is; nil: Go's
 }
 
 // valuesOf is the data of a column as what its layout says they are.

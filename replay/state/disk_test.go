@@ -11,7 +11,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"unsafe"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -79,11 +78,11 @@ func (p *spillPair) same(what string, do func(*Store) any) {
 }
 
 // rowOf is an entry for people: its content, flags and place.
-func rowOf(t testing.TB, s *Store, e Entry) string {
-	part, off := s.Position(e.Ref())
-	out := fmt.Sprintf("[at %d hash %x from %d/%d %v %v segment time %d", e.Time(), e.Hash(), part, off, e.Marked(), e.Kept(), s.TimeOf(e.Ref()))
+func rowOf(t testing.TB, s *Store, e Row) string {
+	part, off := s.Position(e.Ref)
+	out := fmt.Sprintf("[at %d hash %x from %d/%d %v %v segment time %d", e.Time(), e.Hash, part, off, e.Marked(), e.Kept(), s.TimeOf(e.Ref))
 	for c := range s.Width() {
-		a, err := Gather(s.Type(c), s.Column(c), []Ref{e.Ref()})
+		a, err := Gather(s.Type(c), s.Column(c), []Ref{e.Ref})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,12 +118,13 @@ func TestAStoreOnDiskIsAStoreInMemory(t *testing.T) {
 			lo := int64(rng.IntN(40) - 30)
 			hi := lo + int64(rng.IntN(40))
 			p.same("Probe", func(s *Store) any {
-				found, entries := s.Probe(rows, hashes, times, lo, hi, nil, nil)
+				found, held, err := s.Probe(rows, hashes, times, lo, hi, nil, nil)
 				var out []string
 				for i, r := range found {
-					out = append(out, fmt.Sprint(r, s.SameKey(entries[i], keys, int(r)), rowOf(t, s, entries[i])))
+					out = append(out, fmt.Sprint(r, s.SameKey(held[i].Ref, keys, int(r)), rowOf(t, s, held[i])))
 				}
-				return out
+				slices.Sort(out)
+				return append(out, fmt.Sprint(err))
 			})
 			for _, s := range p.s {
 				seg := s.Add(cols, keys, times, parts, offsets, 1+int64(n)*40)
@@ -136,19 +136,22 @@ func TestAStoreOnDiskIsAStoreInMemory(t *testing.T) {
 			p.same("Sweep", func(s *Store) any {
 				var out []string
 				at := s.Step(swept-20, swept)
-				s.Sweep(at, func(e Entry) {
-					if (e.Hash()^keeps)&3 == 0 {
+				err := s.Sweep(at, func(e Row) {
+					if (e.Hash^keeps)&3 == 0 {
 						if e.Keep(); s.kept {
 							s.Index(e)
 						}
 					}
 					out = append(out, rowOf(t, s, e))
 				})
-				return fmt.Sprint(at, out)
+				return fmt.Sprint(at, out, err)
 			})
 			for _, s := range p.s {
 				if err := s.Balance(nil); err != nil {
 					t.Fatal(err)
+				}
+				if rng.IntN(3) == 0 {
+					s.Unload()
 				}
 			}
 			if _, rows := p.s[1].Spilled(); rows != p.s[1].Rows() || p.s[1].held != 0 {
@@ -156,16 +159,17 @@ func TestAStoreOnDiskIsAStoreInMemory(t *testing.T) {
 			}
 			p.same("ProbeOne", func(s *Store) any {
 				var out []string
-				s.ProbeOne(hashes[0], lo, hi+40, func(e Entry) bool {
+				err := s.ProbeOne(hashes[0], lo, hi+40, func(e Row) bool {
 					out = append(out, rowOf(t, s, e))
-					return len(out) < 5
+					return true
 				})
-				return out
+				slices.Sort(out)
+				return append(out, fmt.Sprint(err))
 			})
 			p.same("Range", func(s *Store) any {
 				var out []string
-				s.Range(lo, hi+40, func(e Entry) { out = append(out, rowOf(t, s, e)) })
-				return out
+				err := s.Range(lo, hi+40, func(e Row) { out = append(out, rowOf(t, s, e)) })
+				return append(out, fmt.Sprint(err))
 			})
 			p.same("First", func(s *Store) any { first, ok := s.First(lo + 20); return fmt.Sprint(first, ok) })
 			if gone = max(gone, int64(rng.IntN(100))-50); rng.IntN(2) == 0 {
@@ -176,6 +180,7 @@ func TestAStoreOnDiskIsAStoreInMemory(t *testing.T) {
 		}
 		for _, s := range p.s {
 			s.Expire(1 << 40)
+			s.Unload()
 			if on, rows := s.Spilled(); s.Rows() != 0 || s.Bytes() != 0 || on != 0 || rows != 0 || slices.ContainsFunc(s.segments, func(g *segment) bool { return g != nil }) {
 				t.Fatalf("seed %d: the empty store still holds %d rows, %d bytes, %d on disk", seed, s.Rows(), s.Bytes(), on)
 			}
@@ -230,15 +235,16 @@ func TestLargeBucketsSpillWholeChunks(t *testing.T) {
 		}
 		p.same("Range", func(s *Store) any {
 			sum := int64(0)
-			s.Range(0, 1000, func(e Entry) { sum = sum*31 + s.Column(4)[e.Ref().Segment].Int64(int(e.Ref().Row)) })
-			return sum
+			err := s.Range(0, 1000, func(e Row) { sum = sum*31 + s.Column(4)[e.Ref.Segment].Int64(int(e.Ref.Row)) })
+			s.Unload()
+			return fmt.Sprint(sum, err)
 		})
 		work.Wait()
 	}
 	if c := p.s[1].buckets[0].chunks[0]; c.ref != nil {
 		t.Error("a chunk that is on disk as a whole still has its references")
 	}
-	want := dump(p.s[0])
+	want := dump(t, p.s[0])
 	for i := range saved {
 		r := newSpillPair(t, 1, 1000, false, t.TempDir()).s[1]
 		marks := files[saved[i].Marks.Name]
@@ -258,7 +264,7 @@ func TestLargeBucketsSpillWholeChunks(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := dump(r); !slices.Equal(got, want) {
+		if got := dump(t, r); !slices.Equal(got, want) {
 			t.Fatalf("%d rows restored, want the %d of the store", len(got), len(want))
 		}
 		if len(r.buckets[0].pieces) == 0 || r.buckets[0].saved != r.rows {
@@ -267,22 +273,31 @@ func TestLargeBucketsSpillWholeChunks(t *testing.T) {
 	}
 }
 
-// TestARowOnDiskLiesInOnePage looks where a block's columns and times are: a row that is found shall cost one fault.
-func TestARowOnDiskLiesInOnePage(t *testing.T) {
-	d, err := NewDisk(t.Context(), t.TempDir(), 0)
+// TestARowOnDiskIsReadAtOnce counts the reads: one a row that a probe finds, and few for rows that lie side by side.
+func TestARowOnDiskIsReadAtOnce(t *testing.T) {
+	reads := 0
+	ctx := WithCalls(t.Context(), func(name string, do func() error) error {
+		if name == "spill read" {
+			reads++
+		}
+		return do()
+	})
+	d, err := NewDisk(ctx, t.TempDir(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := NewStore(1<<40, []arrow.DataType{arrow.PrimitiveTypes.Int64, arrow.PrimitiveTypes.Int64, arrow.PrimitiveTypes.Int64}, 1)
 	s.Describe([]string{"k", "a", "b"}, []int{0})
 	s.SpillTo(d)
-	const n = 1 << 15
+	const n, turns = 1 << 15, 5
 	rows := make([]int32, n)
 	for i := range rows {
 		rows[i] = int32(i)
 	}
-	for turn := range 5 {
-		values, hashes := make([]int64, n), make([]uint64, n)
+	var hashes []uint64
+	for turn := range turns {
+		values := make([]int64, n)
+		hashes = make([]uint64, n)
 		for i := range values {
 			values[i] = int64(turn*n + i)
 			hashes[i] = mix(0, uint64(values[i]))
@@ -295,33 +310,150 @@ func TestARowOnDiskLiesInOnePage(t *testing.T) {
 	if err := s.Balance(nil); err != nil {
 		t.Fatal(err)
 	}
-	blocks := 0
-	for i, g := range s.segments {
-		if g == nil || g.file == nil {
-			continue
-		}
-		blocks++
-		page := func(v []int64, at int) uintptr {
-			return (uintptr(unsafe.Pointer(&v[at])) - uintptr(unsafe.Pointer(&g.file.data[0]))) / pageBytes
-		}
-		want := page(g.times, 0)
-		for _, col := range s.columns {
-			if v := col[i].v8(); page(v, 0) != want || page(v, len(v)-1) != want {
-				t.Fatalf("block %d of %d rows begins in page %d, its times in page %d", i, len(v), page(v, 0), want)
-			}
+	if _, held := s.Spilled(); held != n*turns {
+		t.Fatalf("%d of %d rows are on disk", held, n*turns)
+	}
+	var some []int32
+	for i := int32(7); i < n; i += 101 {
+		some = append(some, i)
+	}
+	found, held, err := s.Probe(some, hashes, make([]int64, n), 0, n*turns, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range held {
+		want := int64((turns-1)*n) + int64(found[i])
+		_, off := s.Position(r.Ref)
+		if v := s.columns[2][r.Ref.Segment].Int64(int(r.Ref.Row)); v != want || r.Time() != want || s.TimeOf(r.Ref) != want || off != want {
+			t.Fatalf("row %d is %d at %d, %d, offset %d", want, v, r.Time(), s.TimeOf(r.Ref), off)
 		}
 	}
-	if _, held := s.Spilled(); held < chunkRows*2 || blocks < held*32/pageBytes || blocks > held*32/pageBytes*9/8+5 {
-		t.Fatalf("%d rows on disk, in %d blocks", held, blocks)
+	if len(held) != len(some) || reads != len(some) {
+		t.Errorf("%d rows were found, of %d, by %d reads", len(held), len(some), reads)
 	}
-	for _, c := range s.buckets[0].chunks {
-		for i := range c.hash {
-			if r := c.at(i); s.columns[2][r.Segment].Int64(int(r.Row)) != c.time[i] || s.TimeOf(r) != c.time[i] {
-				t.Fatalf("row %d of a chunk is another one on disk", i)
+	reads = 0
+	sum := int64(0)
+	if err := s.Range(0, n*turns, func(r Row) { sum += s.columns[0][r.Ref.Segment].Int64(int(r.Ref.Row)) }); err != nil {
+		t.Fatal(err)
+	}
+	if sum != n*turns*(n*turns-1)/2 || reads > n*turns/sweepRows*2 {
+		t.Errorf("the rows' sum is %d, by %d reads", sum, reads)
+	}
+}
+
+// TestAChunkOfAnyTimeSpillsWhole: rows of a chunk may lie further apart than their times take in 32 bits.
+func TestAChunkOfAnyTimeSpillsWhole(t *testing.T) {
+	for _, apart := range []int64{1, 1 << 20} {
+		d, err := NewDisk(t.Context(), t.TempDir(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := NewStore(1<<40, []arrow.DataType{arrow.PrimitiveTypes.Int64}, 1)
+		s.Describe([]string{"k"}, []int{0})
+		s.SpillTo(d)
+		times, rows, hashes := make([]int64, chunkRows), make([]int32, chunkRows), make([]uint64, chunkRows)
+		for i := range rows {
+			rows[i], times[i], hashes[i] = int32(i), int64(i)*apart, uint64(i)
+		}
+		seg := s.Add([]Column{int64s(times)}, []Column{int64s(times)}, times, nil, nil, 8*chunkRows)
+		s.Insert(seg, rows, hashes, nil)
+		s.Unpin(seg)
+		if err := s.Balance(nil); err != nil {
+			t.Fatal(err)
+		}
+		if c := s.buckets[0].chunks[0]; c.ref != nil || (c.time == nil) != (apart == 1) {
+			t.Errorf("apart %d: references %v, times %v", apart, c.ref != nil, c.time != nil)
+		}
+		next := int64(0)
+		err = s.Sweep(1<<40, func(r Row) {
+			if r.Time() != next*apart || s.Column(0)[r.Ref.Segment].Int64(int(r.Ref.Row)) != next*apart || r.Hash != uint64(next) {
+				t.Fatalf("row %d is at %d, hash %d", next, r.Time(), r.Hash)
 			}
-			if _, off := s.Position(c.at(i)); off != c.time[i] {
-				t.Fatalf("row %d of a chunk has offset %d instead of %d", i, off, c.time[i])
+			next++
+		})
+		if err != nil || next != chunkRows {
+			t.Fatalf("%d rows, %v", next, err)
+		}
+	}
+}
+
+// TestHotKeysOnDisk: rows of one hash lie behind several slots, once some of them went to disk.
+func TestHotKeysOnDisk(t *testing.T) {
+	p := newSpillPair(t, 1, 1<<40, false, t.TempDir())
+	rng := rand.New(rand.NewPCG(1, 3))
+	for range 4 {
+		n := 40_000
+		cols, keys, times := spillRows(rng, n, 0)
+		rows, hashes := make([]int32, n), make([]uint64, n)
+		for i := range rows {
+			rows[i] = int32(i)
+		}
+		Hash(keys, n, hashes)
+		for i := range rows { // two hashes of one tag
+			if hashes[i] = 1 << 40; i%3 == 0 {
+				hashes[i]++
 			}
+		}
+		for _, s := range p.s {
+			seg := s.Add(cols, keys, times, nil, nil, int64(n)*40)
+			s.Insert(seg, rows, hashes, nil)
+			s.Unpin(seg)
+			if err := s.Balance(nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for hash := range uint64(2) {
+			p.same("ProbeOne", func(s *Store) any {
+				count := 0
+				err := s.ProbeOne(1<<40+hash, 0, 100, func(r Row) bool {
+					if r.Hash == 1<<40+hash {
+						count++
+					}
+					return true
+				})
+				s.Unload()
+				return fmt.Sprint(count, err)
+			})
+		}
+	}
+}
+
+// TestAReadThatFailsIsAnError: of a disk that does not give back what it took.
+func TestAReadThatFailsIsAnError(t *testing.T) {
+	broken := errors.New("the disk is gone")
+	ctx := WithCalls(t.Context(), func(name string, do func() error) error {
+		if name == "spill read" {
+			return broken
+		}
+		return do()
+	})
+	dir := t.TempDir()
+	d, err := NewDisk(ctx, dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewStore(10, spillTypes, 2)
+	s.SpillTo(d)
+	cols, keys, times := spillRows(rand.New(rand.NewPCG(1, 1)), 50, 0)
+	rows, hashes := make([]int32, 50), make([]uint64, 50)
+	for i := range rows {
+		rows[i] = int32(i)
+	}
+	Hash(keys, 50, hashes)
+	seg := s.Add(cols, keys, times, nil, nil, 10000)
+	s.Insert(seg, rows, hashes, nil)
+	s.Unpin(seg)
+	if err := s.Balance(nil); err != nil {
+		t.Fatal(err)
+	}
+	_, _, probe := s.Probe(rows, hashes, times, -100, 100, nil, nil)
+	_, write := s.Snapshot("x").Write(func(string, []byte) error { return nil })
+	for what, err := range map[string]error{
+		"Probe": probe, "Write": write, "Sweep": s.Sweep(100, func(Row) {}), "Range": s.Range(0, 100, func(Row) {}),
+		"ProbeOne": s.ProbeOne(hashes[0], -100, 100, func(Row) bool { return true }),
+	} {
+		if !errors.Is(err, broken) || !strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 }
@@ -377,14 +509,9 @@ func TestAFullDiskIsNamed(t *testing.T) {
 	if err = s.Balance(nil); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), dir) {
 		t.Fatalf("got %v", err)
 	}
-	if on, _ := s.Spilled(); on != 0 || len(dump2(s)) != 500 {
+	if on, _ := s.Spilled(); on != 0 || len(dump(t, s)) != 500 {
 		t.Fatal("a failed spill changed the store")
 	}
-}
-
-func dump2(s *Store) (out []int64) {
-	s.Range(-1<<40, 1<<40, func(e Entry) { out = append(out, s.Column(4)[e.Ref().Segment].Int64(int(e.Ref().Row))) })
-	return out
 }
 
 func TestLeavingsOfDeadProcessesGo(t *testing.T) {
@@ -441,7 +568,9 @@ func TestTextOnDiskKeepsItsDictionary(t *testing.T) {
 		}
 	}
 	var refs []Ref
-	s.Range(0, 100, func(e Entry) { refs = append(refs, e.Ref()) })
+	if err := s.Range(0, 100, func(e Row) { refs = append(refs, e.Ref) }); err != nil {
+		t.Fatal(err)
+	}
 	a, err := GatherCoded(arrow.BinaryTypes.String, s.Column(0), refs)
 	if err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"iter"
 	"math"
-	"runtime"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -36,7 +35,6 @@ func Gather(dt arrow.DataType, columns []*Column, refs []Ref) (arrow.Array, erro
 // of dt.
 func GatherCoded(dt arrow.DataType, columns []*Column, refs []Ref) (arrow.Array, error) {
 	d, err := gather(dt, columns, refs)
-	runtime.KeepAlive(columns) // and so the files that are mapped
 	if err != nil {
 		return nil, err
 	}

@@ -75,7 +75,7 @@ func (s *Store) IdenticalKeys(a, b Ref) bool {
 }
 
 // Range visits the held rows whose time lies in [from, to).
-func (s *Store) Range(from, to int64, visit func(Entry)) {
+func (s *Store) Range(from, to int64, do func(Row)) error {
 	for _, b := range s.buckets {
 		if b.max < from || b.min >= to {
 			continue
@@ -84,13 +84,19 @@ func (s *Store) Range(from, to int64, visit func(Entry)) {
 			if c.max < from || c.min >= to {
 				continue
 			}
-			for i, t := range c.time {
-				if t >= from && t < to {
-					visit(Entry{b, int32(k<<chunkBits | i)})
+			for i := range c.rows {
+				if t := c.timeAt(i); t >= from && t < to {
+					s.swept = append(s.swept, Row{Entry: Entry{b, int32(k<<chunkBits | i)}})
+				}
+				if len(s.swept) >= sweepRows {
+					if err := s.visit(do); err != nil {
+						return err
+					}
 				}
 			}
 		}
 	}
+	return s.visit(do)
 }
 
 // Step is a time between from and to up to which it is worth to sweep at once, if much is held in between.
@@ -116,8 +122,8 @@ func (s *Store) First(from int64) (least int64, ok bool) {
 				least, ok = c.min, true
 				continue
 			}
-			for _, t := range c.time {
-				if t >= from && (!ok || t < least) {
+			for i := range c.rows {
+				if t := c.timeAt(i); t >= from && (!ok || t < least) {
 					least, ok = t, true
 				}
 			}
@@ -137,7 +143,7 @@ func (s *Store) ExpireKept(before int64) {
 			for _, w := range c.kept {
 				kept += bits.OnesCount64(w)
 			}
-			if kept < len(c.time) {
+			if kept < c.rows {
 				return false
 			}
 		}

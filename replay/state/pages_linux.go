@@ -1,9 +1,6 @@
 package state
 
 import (
-	"os"
-	"strconv"
-	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -19,21 +16,4 @@ func largePages(table []uint64) {
 	from := -uintptr(unsafe.Pointer(&table[0])) & (page - 1)
 	bytes := unsafe.Slice((*byte)(unsafe.Pointer(&table[0])), len(table)*8)[from:]
 	_ = unix.Madvise(bytes[:len(bytes)&^(page-1)], unix.MADV_HUGEPAGE)
-}
-
-// residentMemory is how much of the machine's memory the process takes.
-func residentMemory(int) int64 {
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 1 << 62
-	}
-	fields := strings.Fields(string(text))
-	if len(fields) < 3 {
-		return 1 << 62
-	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
-	if err != nil {
-		return 1 << 62
-	}
-	return pages * int64(os.Getpagesize())
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -79,8 +78,6 @@ type piece struct {
 }
 
 const (
-	// pieceRows bounds a record batch of a segment.
-	pieceRows = 1 << 16
 	// maxSegments is how many segments a store may be spread over, beyond those that its size demands, before a
 	// snapshot writes all rows anew.
 	maxSegments = 96
@@ -100,6 +97,8 @@ type Snapshot struct {
 	held    []*segment
 	fresh   []freshSegment
 	buckets []bucketFlags
+	// positioned is whether rows know where they came from.
+	positioned bool
 }
 
 // freshSegment is a segment that is to be written.
@@ -108,26 +107,16 @@ type freshSegment struct {
 	rows []freshRows
 }
 
-// freshRows are rows of one chunk; where ref is nil they are those of the chunk from a row on, in its segments on disk.
+// freshRows are rows of one chunk: in memory, or those of a pack.
 type freshRows struct {
 	hash []uint64
 	time []int64
 	ref  []Ref
 
-	segs []uint32
-	per  uint32
-	from int
-}
-
-func (f *freshRows) refs() []Ref {
-	if f.ref != nil {
-		return f.ref
-	}
-	out := make([]Ref, len(f.hash))
-	for i := range out {
-		out[i] = refIn(f.segs, f.per, f.from+i)
-	}
-	return out
+	pack     *pack
+	from, to int // in the pack
+	after    []uint32
+	min      int64
 }
 
 type bucketFlags struct {
@@ -149,9 +138,9 @@ func (s *Store) Snapshot(name string) *Snapshot {
 			files[p.file] = true
 		}
 	}
-	perRow := (s.held+s.mapped)/int64(max(s.rows, 1)) + 16
+	perRow := (s.held+s.packed)/int64(max(s.rows, 1)) + 16
 	anew := len(files) > maxSegments+2*int(perRow*int64(s.rows)/segmentBytes)
-	snap := &Snapshot{name: name, types: s.types, names: s.names, keyed: s.keyed}
+	snap := &Snapshot{name: name, types: s.types, names: s.names, keyed: s.keyed, positioned: s.positioned}
 	size := int64(0)
 	for _, b := range s.buckets {
 		if anew {
@@ -163,17 +152,12 @@ func (s *Store) Snapshot(name string) *Snapshot {
 				snap.fresh = append(snap.fresh, freshSegment{file: &Saved{}})
 			}
 			c := b.chunks[b.saved>>chunkBits]
-			from := b.saved & (chunkRows - 1)
-			to := min(len(c.time), from+pieceRows)
-			rows := freshRows{hash: c.hash[from:to:to], time: c.time[from:to:to], segs: c.segs, per: c.per, from: from}
-			if c.ref != nil {
-				rows.ref, c.shared = c.ref[from:to:to], true
-			}
+			rows := c.fresh(b.saved & (chunkRows - 1))
 			last := &snap.fresh[len(snap.fresh)-1]
-			b.pieces = append(b.pieces, piece{last.file, len(last.rows), to - from})
+			b.pieces = append(b.pieces, piece{last.file, len(last.rows), rows.len()})
 			last.rows = append(last.rows, rows)
-			b.saved += to - from
-			size += int64(to-from) * perRow
+			b.saved += rows.len()
+			size += int64(rows.len()) * perRow
 		}
 		flags := make([]byte, 0, (b.rows+63)/64*16)
 		for _, c := range b.chunks {
@@ -194,6 +178,28 @@ func (s *Store) Snapshot(name string) *Snapshot {
 		snap.held = slices.Clone(s.segments)
 	}
 	return snap
+}
+
+// fresh are rows of a chunk from one on, as many as become one record batch.
+func (c *chunk) fresh(from int) freshRows {
+	if from >= c.spilled {
+		return freshRows{hash: c.hash[from:c.rows:c.rows], time: c.time[from:c.rows:c.rows], ref: c.ref[from:c.rows:c.rows]}
+	}
+	k := c.packOf(from)
+	f := freshRows{pack: k, from: from - k.from, to: k.to - k.from, min: c.min}
+	if c.time != nil {
+		f.time = c.time[from:k.to:k.to]
+	} else {
+		f.after = c.after[from:k.to:k.to]
+	}
+	return f
+}
+
+func (f *freshRows) len() int {
+	if f.pack != nil {
+		return f.to - f.from
+	}
+	return len(f.ref)
 }
 
 func appendWords(to []byte, words []uint64) []byte {
@@ -285,8 +291,7 @@ func keyType(columns []*Column) arrow.DataType {
 }
 
 func (s *Snapshot) segment(fresh []freshRows) ([]byte, int64, error) {
-	positions := slices.ContainsFunc(s.held, func(g *segment) bool { return g != nil && g.offsets != nil })
-	sc := s.schema(positions)
+	sc := s.schema(s.positioned)
 	var out growing
 	w, err := ipc.NewFileWriter(&out, ipc.WithSchema(sc), ipc.WithAllocator(memory.DefaultAllocator))
 	if err != nil {
@@ -294,44 +299,92 @@ func (s *Snapshot) segment(fresh []freshRows) ([]byte, int64, error) {
 	}
 	rows := int64(0)
 	for i := range fresh {
-		f := &fresh[i]
-		refs := f.refs()
-		var cols []arrow.Array
-		for i, t := range s.types {
-			a, err := Gather(t, s.columns[i], refs)
-			if err != nil {
-				return nil, 0, err
-			}
-			cols = append(cols, a)
-		}
-		for k := range s.keys {
-			if !computed(s.keyed, k) {
-				continue
-			}
-			a, err := Gather(keyType(s.keys[k]), s.keys[k], refs)
-			if err != nil {
-				return nil, 0, err
-			}
-			cols = append(cols, a)
-		}
-		cols = append(cols, fixedArray(arrow.PrimitiveTypes.Uint64, arrow.Uint64Traits.CastToBytes(f.hash), len(refs)),
-			fixedArray(arrow.FixedWidthTypes.Timestamp_us, arrow.Int64Traits.CastToBytes(f.time), len(refs)))
-		if positions {
-			parts, offsets := make([]int32, len(refs)), make([]int64, len(refs))
-			for i, r := range refs {
-				parts[i], offsets[i] = s.held[r.Segment].position(r.Row)
-			}
-			cols = append(cols, fixedArray(arrow.PrimitiveTypes.Int32, arrow.Int32Traits.CastToBytes(parts), len(parts)),
-				fixedArray(arrow.PrimitiveTypes.Int64, arrow.Int64Traits.CastToBytes(offsets), len(offsets)))
-		}
-		if err := w.Write(array.NewRecord(sc, cols, int64(len(refs)))); err != nil {
+		cols, err := s.batch(&fresh[i])
+		if err != nil {
 			return nil, 0, err
 		}
-		rows += int64(len(refs))
+		n := int64(fresh[i].len())
+		if err := w.Write(array.NewRecord(sc, cols, n)); err != nil {
+			return nil, 0, err
+		}
+		rows += n
 	}
 	err = w.Close()
-	runtime.KeepAlive(s) // and so the files that are mapped
 	return out, rows, err
+}
+
+// batch is the columns of a segment's record batch.
+func (s *Snapshot) batch(f *freshRows) (cols []arrow.Array, err error) {
+	columns, keys, held, refs := s.columns, s.keys, s.held, f.ref
+	hashes, times := f.hash, f.time
+	if f.pack != nil {
+		u, hash, err := f.read()
+		if err != nil {
+			return nil, err
+		}
+		columns, keys, held = make([][]*Column, len(s.types)), make([][]*Column, len(s.keys)), []*segment{&u.segment}
+		for i := range columns {
+			columns[i] = []*Column{&u.cols[i]}
+		}
+		for i, k := range keysOf(u.cols, len(s.types), len(s.keys), s.keyed) {
+			keys[i] = []*Column{k}
+		}
+		refs = make([]Ref, len(hash))
+		for i := range refs {
+			refs[i].Row = uint32(i)
+		}
+		hashes, times = hash, u.times
+	}
+	for i, t := range s.types {
+		a, err := Gather(t, columns[i], refs)
+		if err != nil {
+			return nil, err
+		}
+		cols = append(cols, a)
+	}
+	for k := range s.keys {
+		if !computed(s.keyed, k) {
+			continue
+		}
+		a, err := Gather(keyType(keys[k]), keys[k], refs)
+		if err != nil {
+			return nil, err
+		}
+		cols = append(cols, a)
+	}
+	cols = append(cols, fixedArray(arrow.PrimitiveTypes.Uint64, arrow.Uint64Traits.CastToBytes(hashes), len(refs)),
+		fixedArray(arrow.FixedWidthTypes.Timestamp_us, arrow.Int64Traits.CastToBytes(times), len(refs)))
+	if s.positioned {
+		parts, offsets := make([]int32, len(refs)), make([]int64, len(refs))
+		for i, r := range refs {
+			parts[i], offsets[i] = held[r.Segment].position(r.Row)
+		}
+		cols = append(cols, fixedArray(arrow.PrimitiveTypes.Int32, arrow.Int32Traits.CastToBytes(parts), len(parts)),
+			fixedArray(arrow.PrimitiveTypes.Int64, arrow.Int64Traits.CastToBytes(offsets), len(offsets)))
+	}
+	return cols, nil
+}
+
+// read gets the rows of a pack.
+func (f *freshRows) read() (*unpacked, []uint64, error) {
+	u := unpack(f.pack)
+	var w readAhead
+	hashes := make([]uint64, 0, f.to-f.from)
+	for i := f.from; i < f.to; i++ {
+		if !w.has(f.pack, i) {
+			if err := w.read(f.pack, i, f.to-1); err != nil {
+				return nil, nil, err
+			}
+		}
+		t := f.min
+		if f.after != nil {
+			t += int64(f.after[i-f.from])
+		} else {
+			t = f.time[i-f.from]
+		}
+		hashes = append(hashes, u.take(f.pack, w.row(i), t))
+	}
+	return u, hashes, nil
 }
 
 // growing is a file in memory that is only ever written at its end; the writer asks where that is.
@@ -536,7 +589,7 @@ func (s *Store) restorePiece(file *Saved, rec arrow.Record, p *restoredPiece, co
 		}
 		if flagged(p.kept, p.at+int(r)) {
 			if e.Keep(); s.kept {
-				s.Index(e)
+				s.link(own, e.i, hashes.Value(int(r)))
 			}
 		}
 	}

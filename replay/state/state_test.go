@@ -137,10 +137,13 @@ func TestStoreAgreesWithScanning(t *testing.T) {
 			Hash([]Column{col}, n, hashes)
 			lo := int64(rng.IntN(20) - 10)
 			hi := lo + int64(rng.IntN(15))
-			found, entries := s.Probe(rows, hashes, times, lo, hi, nil, nil)
+			found, entries, err := s.Probe(rows, hashes, times, lo, hi, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
 			var got, want []string
 			for k, r := range found {
-				if s.SameKey(entries[k], []Column{col}, int(r)) {
+				if s.SameKey(entries[k].Ref, []Column{col}, int(r)) {
 					got = append(got, fmt.Sprint(r, entries[k].Time()))
 				}
 			}
@@ -164,7 +167,9 @@ func TestStoreAgreesWithScanning(t *testing.T) {
 			}
 			swept = max(swept, int64(rng.IntN(80)-60))
 			visited := 0
-			s.Sweep(swept, func(e Entry) { visited++ })
+			if err := s.Sweep(swept, func(Row) { visited++ }); err != nil {
+				t.Fatal(err)
+			}
 			due := 0
 			for _, h := range held {
 				if h.time < swept && !marked[h] {
@@ -207,7 +212,7 @@ func BenchmarkStore(b *testing.B) {
 	}
 	hashes := make([]uint64, block)
 	var found []int32
-	var entries []Entry
+	var held []Row
 	now := int64(0)
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -219,7 +224,10 @@ func BenchmarkStore(b *testing.B) {
 		}
 		col := int64s(keys)
 		Hash([]Column{col}, block, hashes)
-		found, entries = s.Probe(rows, hashes, times, -live, 0, found[:0], entries[:0])
+		var err error
+		if found, held, err = s.Probe(rows, hashes, times, -live, 0, found[:0], held[:0]); err != nil {
+			b.Fatal(err)
+		}
 		seg := s.Add([]Column{col}, []Column{col}, times, nil, nil, 0)
 		s.Insert(seg, rows, hashes, nil)
 		s.Unpin(seg)
@@ -289,18 +297,20 @@ func TestSnapshotsRestoreAtAnyNumberOfStores(t *testing.T) {
 			seg := s.Add(cols, cols[:1], times, make([]int32, n), times, 0)
 			s.Insert(seg, rows, hashes, nil)
 			s.Unpin(seg)
-			s.Sweep(int64(rng.IntN(40)), func(e Entry) {
+			err := s.Sweep(int64(rng.IntN(40)), func(e Row) {
 				if rng.IntN(2) == 0 {
 					e.Keep()
 				}
 			})
+			if err != nil {
+				t.Fatal(err)
+			}
 			s.Expire(int64(rng.IntN(20)))
-			var err error
 			if saved, err = s.Snapshot(fmt.Sprint(step)).Write(put); err != nil {
 				t.Fatal(err)
 			}
 		}
-		want := dump(s)
+		want := dump(t, s)
 		shards := 1 + rng.IntN(3)
 		var got []string
 		for shard := range shards {
@@ -323,7 +333,7 @@ func TestSnapshotsRestoreAtAnyNumberOfStores(t *testing.T) {
 					t.Fatalf("seed %d: %v", seed, err)
 				}
 			}
-			got = append(got, dump(r)...)
+			got = append(got, dump(t, r)...)
 			written := 0
 			again, err := r.Snapshot("again").Write(func(string, []byte) error { written++; return nil })
 			if err != nil {
@@ -341,17 +351,16 @@ func TestSnapshotsRestoreAtAnyNumberOfStores(t *testing.T) {
 }
 
 // dump is every row held with its flags, sorted.
-func dump(s *Store) []string {
+func dump(t *testing.T, s *Store) []string {
 	text := slices.IndexFunc(s.types, func(t arrow.DataType) bool { return t.ID() == arrow.STRING })
 	var out []string
-	for _, b := range s.buckets {
-		for i := range b.rows {
-			e := Entry{b, int32(i)}
-			r := e.Ref()
-			p, o := s.Position(r)
-			out = append(out, fmt.Sprintf("%s at %d, hash %x, from %d/%d, matched %v, kept %v, segment time %d",
-				s.columns[text][r.Segment].Bytes(int(r.Row)), e.Time(), e.Hash(), p, o, e.Marked(), e.Kept(), s.TimeOf(r)))
-		}
+	err := s.Range(math.MinInt64, math.MaxInt64, func(e Row) {
+		p, o := s.Position(e.Ref)
+		out = append(out, fmt.Sprintf("%s at %d, hash %x, from %d/%d, matched %v, kept %v, segment time %d",
+			s.columns[text][e.Ref.Segment].Bytes(int(e.Ref.Row)), e.Time(), e.Hash, p, o, e.Marked(), e.Kept(), s.TimeOf(e.Ref)))
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	slices.Sort(out)
 	return out

@@ -8,8 +8,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 )
 
-// Store holds one side of an operator: rows of one schema by hash and event time. It is used by one goroutine, which
-// must keep it reachable while it reads columns: those on disk are unmapped when nothing refers to them.
+// Store holds one side of an operator: rows of one schema by hash and event time. It is used by one goroutine.
 type Store struct {
 	width    int64
 	types    []arrow.DataType
@@ -27,28 +26,34 @@ type Store struct {
 	keyed    []int
 	kept     bool // see IndexKept
 
-	disk   *Disk // see SpillTo
-	told   int64 // the memory that disk was told of
-	mapped int64 // bytes of segments that lie on disk
-	onDisk int   // rows of those
-	files  []*mapping
-	// blockRow is the bytes of a row in the block that was written last.
-	blockRow int64
-	turn     int
+	// positioned is whether rows know where they came from.
+	positioned bool
+
+	disk     *Disk // see SpillTo
+	told     int64 // the memory that disk was told of
+	packed   int64 // bytes of rows that lie on disk
+	onDisk   int   // how many those are
+	file     *spillFile
+	shape    []Column    // of the pack that was written last
+	unpacked []*unpacked // rows that were read from disk
+	loaded   int
+	ahead    readAhead
 
 	slots []uint64 // scratch of Probe and Insert
 	live  []int32
 	at    []int32
+	swept []Row // of Sweep and Range
+	chain []Row // of ProbeOne
 }
 
 type segment struct {
+	number  uint32
 	times   []int64
 	parts   []int32
 	offsets []int64
-	rows    int      // how many are still in a bucket, and one more while pinned
-	bytes   int64    // of the columns, in memory or on disk
-	views   int64    // of the Columns themselves, always in memory
-	file    *mapping // nil: in memory
+	rows    int   // how many are still in a bucket, and one more while pinned
+	bytes   int64 // of the columns
+	views   int64 // of the Columns themselves
 }
 
 // Entry is a row's place in a store, valid until the bucket is dropped.
@@ -57,18 +62,21 @@ type Entry struct {
 	i int32
 }
 
-func (e Entry) chunk() (*chunk, int) { return e.b.chunks[e.i>>chunkBits], int(e.i & (chunkRows - 1)) }
-
-// Ref is the row. It changes when rows are spilled.
-func (e Entry) Ref() Ref {
-	c, i := e.chunk()
-	return c.at(i)
+// Row is a row that was found.
+type Row struct {
+	Entry
+	// Ref is where its columns are: until rows are spilled, and where it was read from disk for it, until Unload.
+	Ref Ref
+	// Hash is what it was inserted under.
+	Hash uint64
 }
+
+func (e Entry) chunk() (*chunk, int) { return e.b.chunks[e.i>>chunkBits], int(e.i & (chunkRows - 1)) }
 
 // Time is the row's event time in microseconds.
 func (e Entry) Time() int64 {
 	c, i := e.chunk()
-	return c.time[i]
+	return c.timeAt(i)
 }
 
 // Mark notes that the row has a partner.
@@ -81,12 +89,6 @@ func (e Entry) Mark() {
 func (e Entry) Marked() bool {
 	c, i := e.chunk()
 	return c.matched[i>>6]&(1<<(i&63)) != 0
-}
-
-// Hash is the hash the row was inserted under.
-func (e Entry) Hash() uint64 {
-	c, i := e.chunk()
-	return c.hash[i]
 }
 
 // Keep sets the row's second flag, which Kept reads; what it means is the operator's affair.
@@ -123,7 +125,7 @@ func (s *Store) Rows() int { return s.rows }
 func (s *Store) Bytes() int64 { return s.index + s.held }
 
 // Spilled is the bytes on disk, and the rows they are.
-func (s *Store) Spilled() (bytes int64, rows int) { return s.mapped, s.onDisk }
+func (s *Store) Spilled() (bytes int64, rows int) { return s.packed, s.onDisk }
 
 // Column is one column of every segment, by segment number; for Gather.
 func (s *Store) Column(i int) []*Column { return s.columns[i] }
@@ -135,10 +137,19 @@ func (s *Store) Type(i int) arrow.DataType { return s.types[i] }
 // be nil. The segment stays until Unpin was called and none of its rows is held.
 func (s *Store) Add(cols, keys []Column, times []int64, parts []int32, offsets []int64, bytes int64) uint32 {
 	s.held += bytes
-	return s.add(cols, keys, &segment{times: times, parts: parts, offsets: offsets, bytes: bytes, rows: 1})
+	s.positioned = s.positioned || offsets != nil
+	return s.add(pointers(cols), pointers(keys), &segment{times: times, parts: parts, offsets: offsets, bytes: bytes, rows: 1})
 }
 
-func (s *Store) add(cols, keys []Column, seg *segment) uint32 {
+func pointers(cols []Column) []*Column {
+	out := make([]*Column, len(cols))
+	for i := range cols {
+		out[i] = &cols[i]
+	}
+	return out
+}
+
+func (s *Store) add(cols, keys []*Column, seg *segment) uint32 {
 	var n uint32
 	if k := len(s.free); k > 0 {
 		n, s.free = s.free[k-1], s.free[:k-1]
@@ -153,13 +164,13 @@ func (s *Store) add(cols, keys []Column, seg *segment) uint32 {
 			s.keys[i] = append(s.keys[i], nil)
 		}
 	}
-	for i := range s.columns {
-		s.columns[i][n] = &cols[i]
-		seg.views += cols[i].viewBytes()
+	for i, c := range cols {
+		s.columns[i][n] = c
+		seg.views += c.viewBytes()
 	}
-	for i := range s.keys {
-		s.keys[i][n] = &keys[i]
-		seg.views += keys[i].viewBytes()
+	for i, c := range keys {
+		s.keys[i][n] = c
+		seg.views += c.viewBytes()
 	}
 	s.index += seg.views
 	return n
@@ -181,10 +192,8 @@ func (g *segment) position(row uint32) (partition int32, offset int64) {
 	return partition, offset
 }
 
-// Positioned reports whether the rows held know where they came from.
-func (s *Store) Positioned() bool {
-	return slices.ContainsFunc(s.segments, func(g *segment) bool { return g != nil && g.offsets != nil })
-}
+// Positioned reports whether rows know where they came from.
+func (s *Store) Positioned() bool { return s.positioned }
 
 // TimeOf is a row's event time.
 func (s *Store) TimeOf(r Ref) int64 { return s.segments[r.Segment].times[r.Row] }
@@ -244,7 +253,7 @@ func (s *Store) touch(b *bucket, rows []int32, hashes []uint64) {
 }
 
 // Index lets probes find a kept row, in a store that was told to IndexKept.
-func (s *Store) Index(e Entry) { s.link(e.b, e.i, e.Hash()) }
+func (s *Store) Index(r Row) { s.link(r.b, r.i, r.Hash) }
 
 func (s *Store) bucketFor(t int64) *bucket {
 	if b := s.last; b != nil && b.spans(t, s.width) {
@@ -269,29 +278,30 @@ func mod(a, b int64) int64 {
 
 // Probe finds, for each of the rows (times[row], hashes[row]), the held rows of equal hash whose time lies in
 // [time+lo, time+hi], and appends both to the two slices. The keys are the caller's to compare: another hash may be
-// taken for equal.
-func (s *Store) Probe(rows []int32, hashes []uint64, times []int64, lo, hi int64, found []int32, entries []Entry) ([]int32, []Entry) {
+// taken for equal. It fails when rows cannot be read from disk.
+func (s *Store) Probe(rows []int32, hashes []uint64, times []int64, lo, hi int64, found []int32, held []Row) ([]int32, []Row, error) {
 	if len(rows) == 0 || len(s.buckets) == 0 {
-		return found, entries
+		return found, held, nil
 	}
 	least, most := times[rows[0]], times[rows[0]]
 	for _, r := range rows {
 		least, most = min(least, times[r]), max(most, times[r])
 	}
+	first := len(held)
 	for _, b := range s.buckets {
 		if b.max < least+lo || b.min > most+hi || len(b.table) == 0 {
 			continue
 		}
 		for from := 0; from < len(rows); from += ahead {
-			found, entries = s.probe(b, rows[from:min(from+ahead, len(rows))], hashes, times, lo, hi, found, entries)
+			found, held = s.probe(b, rows[from:min(from+ahead, len(rows))], hashes, times, lo, hi, found, held)
 		}
 	}
-	return found, entries
+	return found, held, s.load(held[first:])
 }
 
 // probe looks few rows up in one bucket, in three loops, so that the cache misses of each overlap: the slots, what
 // lies there, and the rows that are found.
-func (s *Store) probe(b *bucket, rows []int32, hashes []uint64, times []int64, lo, hi int64, found []int32, entries []Entry) ([]int32, []Entry) {
+func (s *Store) probe(b *bucket, rows []int32, hashes []uint64, times []int64, lo, hi int64, found []int32, held []Row) ([]int32, []Row) {
 	s.touch(b, rows, hashes)
 	s.live, s.at = s.live[:0], s.at[:0]
 	for k, r := range rows {
@@ -314,20 +324,22 @@ func (s *Store) probe(b *bucket, rows []int32, hashes []uint64, times []int64, l
 	for k, r := range s.live {
 		h, from, to := hashes[r], times[r]+lo, times[r]+hi
 		e := s.at[k]
-		if c := b.chunks[e>>chunkBits]; c.ref != nil && c.hash[e&(chunkRows-1)] != h {
+		if !b.mayBe(e, h) {
 			continue // another hash of the same tag; on disk the keys will tell, which the caller has to read anyway
 		}
 		for e >= 0 {
 			c, i := b.chunks[e>>chunkBits], e&(chunkRows-1)
-			if c.min >= from && c.max <= to || c.time[i] >= from && c.time[i] <= to {
+			if c.min >= from && c.max <= to || within(c.timeAt(int(i)), from, to) {
 				found = append(found, r)
-				entries = append(entries, Entry{b, e})
+				held = append(held, Row{Entry: Entry{b, e}})
 			}
 			e = c.before(i)
 		}
 	}
-	return found, entries
+	return found, held
 }
+
+func within(t, from, to int64) bool { return t >= from && t <= to }
 
 // Identical reports whether two held rows agree in every column.
 func (s *Store) Identical(a, b Ref) bool {
@@ -360,8 +372,7 @@ func (s *Store) SameKeys(a, b Ref) bool {
 }
 
 // SameKey reports whether the held row's key equals that of row i of the key columns.
-func (s *Store) SameKey(e Entry, keys []Column, i int) bool {
-	r := e.Ref()
+func (s *Store) SameKey(r Ref, keys []Column, i int) bool {
 	for k := range keys {
 		if !keys[k].Equal(i, s.keys[k][r.Segment], int(r.Row)) {
 			return false
@@ -370,32 +381,69 @@ func (s *Store) SameKey(e Entry, keys []Column, i int) bool {
 	return true
 }
 
-// ProbeOne visits the held rows of one hash whose time lies in [from, to] until visit returns false.
-func (s *Store) ProbeOne(hash uint64, from, to int64, visit func(Entry) bool) {
+// ProbeOne visits the held rows whose time lies in [from, to] and which may be of one hash, as Probe has it, until visit
+// returns false.
+func (s *Store) ProbeOne(hash uint64, from, to int64, visit func(Row) bool) error {
 	first, _ := slices.BinarySearchFunc(s.buckets, from, func(b *bucket, t int64) int { return cmp.Compare(b.max, t) })
+	tag := tagOf(hash)
 	for _, b := range s.buckets[first:] {
 		if b.start > to {
-			return
+			return nil
 		}
-		if b.min > to {
+		if b.min > to || len(b.table) == 0 {
 			continue
 		}
-		for e := b.find(hash); e >= 0; {
-			c, i := b.chunks[e>>chunkBits], e&(chunkRows-1)
-			next := c.before(i)
-			if c.time[i] >= from && c.time[i] <= to {
-				if !visit(Entry{b, e}) {
-					return
+		chain := s.chain[:0]
+		for p := b.slot(tag); b.table[p] != 0; {
+			if v := b.table[p]; uint32(v>>32) == tag {
+				e := int32(uint32(v)) - 1
+				for known := b.mayBe(e, hash); known && e >= 0; {
+					c, i := b.chunks[e>>chunkBits], e&(chunkRows-1)
+					if within(c.timeAt(int(i)), from, to) {
+						chain = append(chain, Row{Entry: Entry{b, e}})
+					}
+					e = c.before(i)
 				}
 			}
-			e = next
+			if p++; p == len(b.table) {
+				p = 0
+			}
+		}
+		s.chain = chain
+		for len(chain) > 0 { // a few at a time, as the first may do
+			some := chain[:min(8, len(chain))]
+			chain = chain[len(some):]
+			if err := s.load(some); err != nil {
+				return err
+			}
+			for _, r := range some {
+				if !visit(r) {
+					return nil
+				}
+			}
 		}
 	}
+	return nil
+}
+
+// sweepRows is how many rows are visited at once, so that those on disk are read together.
+const sweepRows = 1024
+
+// visit calls do with rows that were collected, which begin s.swept anew.
+func (s *Store) visit(do func(Row)) error {
+	rows := s.swept
+	if err := s.load(rows); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		do(r)
+	}
+	s.swept = rows[:0]
+	return nil
 }
 
 // Sweep visits, once each, the unmarked rows before a time, and marks them.
-func (s *Store) Sweep(before int64, visit func(Entry)) {
-	s.Trim() // what was visited before has been read
+func (s *Store) Sweep(before int64, do func(Row)) error {
 	for _, b := range s.buckets {
 		if b.start >= before {
 			break
@@ -412,16 +460,22 @@ func (s *Store) Sweep(before int64, visit func(Entry)) {
 				if done == math.MaxUint64 {
 					continue
 				}
-				for i := w << 6; i < min(w<<6+64, len(c.time)); i++ {
-					if bit := uint64(1) << (i & 63); c.time[i] < before && c.matched[w]&bit == 0 {
+				for i := w << 6; i < min(w<<6+64, c.rows); i++ {
+					if bit := uint64(1) << (i & 63); c.matched[w]&bit == 0 && c.timeAt(i) < before {
 						c.matched[w] |= bit
-						visit(Entry{b, int32(k<<chunkBits | i)})
+						s.swept = append(s.swept, Row{Entry: Entry{b, int32(k<<chunkBits | i)}})
+					}
+				}
+				if len(s.swept) >= sweepRows {
+					if err := s.visit(do); err != nil {
+						return err
 					}
 				}
 			}
 		}
 		b.swept = before
 	}
+	return s.visit(do)
 }
 
 // Expire forgets the buckets whose rows are all before a time. The memory of a segment goes with its last row:
@@ -443,10 +497,12 @@ func (s *Store) expire(gone func(*bucket) bool) {
 		s.index -= b.bytes
 		for _, c := range b.chunks {
 			s.onDisk -= c.spilled
-			for i, seg := range c.segs {
-				s.drop(seg, min(int(c.per), chunkRows-i*int(c.per)))
+			for _, k := range c.packs {
+				s.leave(k)
 			}
-			s.dropAll(c.ref)
+			if c.ref != nil {
+				s.dropAll(c.ref[c.spilled:])
+			}
 		}
 	}
 	clear(s.buckets[len(kept):])
@@ -471,12 +527,7 @@ func (s *Store) Expires(before int64) bool {
 }
 
 func (s *Store) release(seg uint32) {
-	if g := s.segments[seg]; g.file == nil {
-		s.held -= g.bytes
-	} else {
-		s.mapped -= g.bytes
-		g.file.leave(s.disk)
-	}
+	s.held -= s.segments[seg].bytes
 	s.index -= s.segments[seg].views
 	s.segments[seg] = nil
 	for i := range s.columns {
