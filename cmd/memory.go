@@ -39,9 +39,8 @@ func (o *replayOptions) takeMemory(ctx context.Context) (disk *state.Disk, relea
 	if disk, err = state.NewDisk(ctx, dir, limit); err != nil {
 		return nil, nil, err
 	}
-	// Beside what the runtime counts there are the program itself, and pages of files that are mapped: the more of them
-	// may stay, the fewer are read again.
+	// Beside what the runtime counts there is the program itself, and what it takes for a moment.
 	before := debug.SetMemoryLimit(-1)
-	debug.SetMemoryLimit(min(before, limit/8*5))
+	debug.SetMemoryLimit(min(before, limit/8*7))
 	return disk, func() { debug.SetMemoryLimit(before) }, nil
 }

@@ -33,9 +33,9 @@ func WithCalls(ctx context.Context, call func(name string, do func() error) erro
 }
 
 // NewDisk takes a folder, which is made if need be, for the stores of a process that shall take at most limit bytes of
-// memory. The stores shall have three eighths of it: the rest is for rows on their way and for what waits to be collected.
+// memory. The stores shall have half of it: the rest is for rows on their way and for what waits to be collected.
 func NewDisk(ctx context.Context, dir string, limit int64) (*Disk, error) {
-	d := &Disk{dir: dir, budget: limit / 8 * 3, call: func(_ string, do func() error) error { return do() }}
+	d := &Disk{dir: dir, budget: limit / 2, call: func(_ string, do func() error) error { return do() }}
 	if call, ok := ctx.Value(callsKey{}).(func(string, func() error) error); ok {
 		d.call, d.budget = call, 0
 	}

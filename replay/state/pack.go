@@ -13,21 +13,19 @@ type pack struct {
 	file       *spillFile
 	shape      []Column // the columns of its rows, and the keys that are computed, without rows
 	positioned bool
-	from, to   int     // in the chunk
-	at         []int64 // where in the file each packStep-th row begins, and where the last ends
+	from, to   int // in the chunk
+	start      int64
+	at         []uint32 // where each row begins, from start, and where the last ends
 }
-
-// packStep is how many rows are read to get at one: it divides the memory that finding it needs.
-const packStep = 4
 
 // mostPack is the bytes from where on rows go to another pack: all of one are a record batch of a checkpoint, whose columns
 // take less than 2 GiB.
 const mostPack = 1 << 30
 
-func (k *pack) bytes() int64 { return k.at[len(k.at)-1] - k.at[0] }
+func (k *pack) bytes() int64 { return int64(k.at[len(k.at)-1]) }
 
 // memory is what a pack takes besides its file.
-func (k *pack) memory() int64 { return int64(8 * cap(k.at)) }
+func (k *pack) memory() int64 { return int64(4 * cap(k.at)) }
 
 // packOf is the pack that row i of a chunk lies in.
 func (c *chunk) packOf(i int) *pack {
@@ -43,7 +41,6 @@ type packer struct {
 	file *spillFile
 	at   int64 // where buf will lie
 	buf  []byte
-	row  []byte
 }
 
 func (w *packer) place() int64 { return w.at + int64(len(w.buf)) }
@@ -62,7 +59,10 @@ func (w *packer) piece(p *cold) (packs []*pack, err error) {
 	}
 	var k *pack
 	end := func() {
-		k.at = append(k.at, w.place())
+		if k == nil {
+			return
+		}
+		k.at = append(k.at, uint32(w.place()-k.start))
 		if alike(w.s.shape, k.shape) {
 			k.shape = w.s.shape
 		}
@@ -74,28 +74,24 @@ func (w *packer) piece(p *cold) (packs []*pack, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if k == nil || w.place()-k.at[0] > mostPack || !adoptAll(k.shape, cols) {
-			if k != nil {
-				end()
-			}
-			k = &pack{file: w.file, positioned: w.s.positioned, from: from, at: make([]int64, 0, (p.to-from+packStep-1)/packStep+1)}
-			for i := range cols {
-				k.shape = append(k.shape, cols[i].empty())
-			}
-			packs = append(packs, k)
-		}
 		for i := from; i < to; i++ {
-			if (i-k.from)%packStep == 0 {
-				k.at = append(k.at, w.place())
+			if k == nil || i == from && !adoptAll(k.shape, cols) || w.place()-k.start > mostPack {
+				end()
+				k = &pack{file: w.file, positioned: w.s.positioned, from: i, start: w.place(), at: make([]uint32, 0, p.to-i+1)}
+				for n := range cols {
+					k.shape = append(k.shape, cols[n].empty())
+				}
+				packs = append(packs, k)
 			}
+			k.at = append(k.at, uint32(w.place()-k.start))
 			w.put(k, cols, p.c, i, i-from)
+			k.to = i + 1
 			if len(w.buf) >= bufferBytes {
 				if err := w.flush(); err != nil {
 					return nil, err
 				}
 			}
 		}
-		k.to = to
 	}
 	end()
 	return packs, nil
@@ -126,10 +122,10 @@ func (s *Store) gatherAll(refs []Ref) ([]Column, error) {
 	return out, nil
 }
 
-// put writes row i of a chunk, which is row at of the columns: its length, its hash, where it is from, which of its
-// columns are NULL, and the others.
+// put writes row i of a chunk, which is row at of the columns: its hash, where it is from, which of its columns are NULL,
+// and the others.
 func (w *packer) put(k *pack, cols []Column, c *chunk, i, at int) {
-	b := binary.LittleEndian.AppendUint64(w.row[:0], c.hash[i])
+	b := binary.LittleEndian.AppendUint64(w.buf, c.hash[i])
 	if k.positioned {
 		part, offset := w.s.Position(c.ref[i])
 		b = binary.LittleEndian.AppendUint32(b, uint32(part))
@@ -146,47 +142,37 @@ func (w *packer) put(k *pack, cols []Column, c *chunk, i, at int) {
 			b = cols[n].put(b, at)
 		}
 	}
-	w.row = b
-	w.buf = append(binary.AppendUvarint(w.buf, uint64(len(b))), b...)
+	w.buf = b
 }
 
 // readAhead is bytes of a pack that were read.
 type readAhead struct {
 	k           *pack
-	first, last int // the steps that are there
+	first, last int // the rows that are there
 	data        []byte
 }
 
-func (w *readAhead) has(k *pack, row int) bool {
-	return w.k == k && row >= w.first*packStep && row < w.last*packStep
-}
+func (w *readAhead) has(k *pack, row int) bool { return w.k == k && row >= w.first && row < w.last }
 
 // read reads a row, and those up to another one as far as there is room.
 func (w *readAhead) read(k *pack, row, until int) error {
-	first := row / packStep
-	last := first + 1
-	for last <= until/packStep && k.at[last+1]-k.at[first] <= bufferBytes {
+	last := row + 1
+	for last <= until && k.at[last+1]-k.at[row] <= bufferBytes {
 		last++
 	}
 	w.k = nil
-	w.data = resize(w.data, int(k.at[last]-k.at[first]))
-	err := k.file.read(w.data, k.at[first])
+	w.data = resize(w.data, int(k.at[last]-k.at[row]))
+	err := k.file.read(w.data, k.start+int64(k.at[row]))
 	if err == nil {
-		w.k, w.first, w.last = k, first, last
+		w.k, w.first, w.last = k, row, last
 	}
 	return err
 }
 
 // row is the bytes of a row that was read.
 func (w *readAhead) row(row int) []byte {
-	b := w.data[w.k.at[row/packStep]-w.k.at[w.first]:]
-	for skip := row % packStep; ; skip-- {
-		n, head := binary.Uvarint(b)
-		if skip == 0 {
-			return b[head : head+int(n)]
-		}
-		b = b[head+int(n):]
-	}
+	from := w.k.at[w.first]
+	return w.data[w.k.at[row]-from : w.k.at[row+1]-from]
 }
 
 func resize(b []byte, n int) []byte {
@@ -298,11 +284,14 @@ func (s *Store) load(rows []Row) error {
 	return nil
 }
 
+// nearRows is up to how far apart rows are read with those between them.
+const nearRows = 16
+
 // until is the last of the rows that lie close behind the first, in its pack.
 func (k *pack) until(rows []Row) int {
 	c, last := rows[0].chunk()
 	for _, r := range rows[1:] {
-		if o, i := r.chunk(); o == c && i >= last && i < min(k.to, last+4*packStep) {
+		if o, i := r.chunk(); o == c && i >= last && i < min(k.to, last+nearRows) {
 			last = i
 		} else {
 			break
