@@ -6,8 +6,9 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/bitutil"
 )
 
-// Rows on disk lie one behind the other, all of a row's values together, so that one that is found is read at once. A
-// value is as wide as its type; text and lists have their length in front. What is NULL takes a bit.
+// Rows on disk lie one behind the other, all of a row's values together, so that one that is found is read at once. Whole
+// numbers take as many bytes as they need, text and lists have their length in front, all else is as wide as its type. What
+// is NULL takes a bit.
 
 // put appends the value of row i, which is not NULL.
 func (c *Column) put(b []byte, i int) []byte {
@@ -17,8 +18,14 @@ func (c *Column) put(b []byte, i int) []byte {
 	case layout2:
 		return append(b, c.data[2*i:2*i+2]...)
 	case layout4, layoutCode:
+		if c.whole {
+			return binary.AppendVarint(b, int64(c.v4()[i]))
+		}
 		return append(b, c.data[4*i:4*i+4]...)
 	case layout8:
+		if c.whole {
+			return binary.AppendVarint(b, c.v8()[i])
+		}
 		return append(b, c.data[8*i:8*i+8]...)
 	case layout16:
 		return append(b, c.data[16*i:16*i+16]...)
@@ -59,9 +66,19 @@ func (c *Column) take(b []byte) []byte {
 	case layout2:
 		c.data, b = append(c.data, b[:2]...), b[2:]
 	case layout4, layoutCode:
-		c.data, b = append(c.data, b[:4]...), b[4:]
+		if c.whole {
+			v, n := binary.Varint(b)
+			c.data, b = binary.NativeEndian.AppendUint32(c.data, uint32(v)), b[n:]
+		} else {
+			c.data, b = append(c.data, b[:4]...), b[4:]
+		}
 	case layout8:
-		c.data, b = append(c.data, b[:8]...), b[8:]
+		if c.whole {
+			v, n := binary.Varint(b)
+			c.data, b = binary.NativeEndian.AppendUint64(c.data, uint64(v)), b[n:]
+		} else {
+			c.data, b = append(c.data, b[:8]...), b[8:]
+		}
 	case layout16:
 		c.data, b = append(c.data, b[:16]...), b[16:]
 	case layoutBytes:
@@ -133,7 +150,7 @@ func (c *Column) taken(valid bool) {
 
 // empty is a column like c without rows, which take can add to.
 func (c *Column) empty() Column {
-	e := Column{layout: c.layout, float: c.float, dt: c.dt}
+	e := Column{layout: c.layout, float: c.float, whole: c.whole, dt: c.dt}
 	switch c.layout {
 	case layoutBytes, layoutList:
 		e.offsets = []int32{0}
