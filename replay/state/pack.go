@@ -114,7 +114,7 @@ func (s *Store) gatherAll(refs []Ref) ([]Column, error) {
 	}
 	for k, columns := range s.keys {
 		if computed(s.keyed, k) {
-			if err := take(keyType(columns), columns); err != nil {
+			if err := take(s.keyTypes[k], columns); err != nil {
 				return nil, err
 			}
 		}

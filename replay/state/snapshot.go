@@ -88,15 +88,16 @@ const (
 // Snapshot is what a store held at one moment. Taking it copies flags alone; Write does the work, in any goroutine,
 // while the store goes on.
 type Snapshot struct {
-	name    string
-	types   []arrow.DataType
-	names   []string
-	keyed   []int
-	columns [][]*Column
-	keys    [][]*Column
-	held    []*segment
-	fresh   []freshSegment
-	buckets []bucketFlags
+	name     string
+	types    []arrow.DataType
+	names    []string
+	keyed    []int
+	columns  [][]*Column
+	keys     [][]*Column
+	held     []*segment
+	fresh    []freshSegment
+	buckets  []bucketFlags
+	keyTypes []arrow.DataType
 	// positioned is whether rows know where they came from.
 	positioned bool
 }
@@ -140,7 +141,7 @@ func (s *Store) Snapshot(name string) *Snapshot {
 	}
 	perRow := (s.held+s.packed)/int64(max(s.rows, 1)) + 16
 	anew := len(files) > maxSegments+2*int(perRow*int64(s.rows)/segmentBytes)
-	snap := &Snapshot{name: name, types: s.types, names: s.names, keyed: s.keyed, positioned: s.positioned}
+	snap := &Snapshot{name: name, types: s.types, names: s.names, keyed: s.keyed, keyTypes: s.keyTypes, positioned: s.positioned}
 	size := int64(0)
 	for _, b := range s.buckets {
 		if anew {
@@ -261,7 +262,7 @@ func (s *Snapshot) schema(positions bool) *arrow.Schema {
 	}
 	for k := range s.keys {
 		if computed(s.keyed, k) {
-			fields = append(fields, arrow.Field{Name: fmt.Sprintf("_key%d", k), Type: keyType(s.keys[k]), Nullable: true})
+			fields = append(fields, arrow.Field{Name: fmt.Sprintf("_key%d", k), Type: s.keyTypes[k], Nullable: true})
 		}
 	}
 	fields = append(fields, arrow.Field{Name: "_hash", Type: arrow.PrimitiveTypes.Uint64}, arrow.Field{Name: "_time", Type: arrow.FixedWidthTypes.Timestamp_us})
@@ -280,15 +281,6 @@ func (s *Snapshot) columnName(i int) string {
 
 // computed reports whether a key is no column.
 func computed(keyed []int, k int) bool { return k >= len(keyed) || keyed[k] < 0 }
-
-func keyType(columns []*Column) arrow.DataType {
-	for _, c := range columns {
-		if c != nil {
-			return c.dt
-		}
-	}
-	return arrow.Null
-}
 
 func (s *Snapshot) segment(fresh []freshRows) ([]byte, int64, error) {
 	sc := s.schema(s.positioned)
@@ -346,7 +338,7 @@ func (s *Snapshot) batch(f *freshRows) (cols []arrow.Array, err error) {
 		if !computed(s.keyed, k) {
 			continue
 		}
-		a, err := Gather(keyType(keys[k]), keys[k], refs)
+		a, err := Gather(s.keyTypes[k], keys[k], refs)
 		if err != nil {
 			return nil, err
 		}

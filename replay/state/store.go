@@ -24,7 +24,8 @@ type Store struct {
 	held     int64    // memory of the segments' columns
 	names    []string // see Describe
 	keyed    []int
-	kept     bool // see IndexKept
+	keyTypes []arrow.DataType // once there was a row
+	kept     bool             // see IndexKept
 
 	// positioned is whether rows know where they came from.
 	positioned bool
@@ -138,6 +139,12 @@ func (s *Store) Type(i int) arrow.DataType { return s.types[i] }
 func (s *Store) Add(cols, keys []Column, times []int64, parts []int32, offsets []int64, bytes int64) uint32 {
 	s.held += bytes
 	s.positioned = s.positioned || offsets != nil
+	if s.keyTypes == nil {
+		s.keyTypes = make([]arrow.DataType, len(keys))
+		for i := range keys {
+			s.keyTypes[i] = keys[i].dt
+		}
+	}
 	return s.add(pointers(cols), pointers(keys), &segment{times: times, parts: parts, offsets: offsets, bytes: bytes, rows: 1})
 }
 
