@@ -122,7 +122,7 @@ func (j *join) process(ctx context.Context, m *message) error {
 		if side == 0 {
 			j.pair(mine, theirs, m.b.times[r])
 		} else {
-			j.pair(theirs, mine, other.TimeOf(theirs))
+			j.pair(theirs, mine, j.held[i].Time())
 		}
 	}
 	if j.on != nil {

@@ -32,13 +32,14 @@ const (
 
 // Column is a view of an Arrow array with its buffers at hand, whose memory it borrows.
 type Column struct {
-	layout  layout
-	float   uint8 // 4 or 8 when the values are floating point, whose equality is not that of their bits
-	whole   bool  // whether they are whole numbers, dictionary's too: on disk small ones are short
-	offset  int   // of bit buffers, in bits
+	layout layout
+	float  uint8  // 4 or 8 when the values are floating point, whose equality is not that of their bits
+	whole  bool   // whether they are whole numbers, a dictionary's too: on disk small ones are short
+	data   []byte // values of a fixed width, bits or bytes
+	valid  []byte
+	offset int // of bit buffers, in bits
+	// What comparing a value seldom needs is behind the first 64 bytes.
 	n       int
-	valid   []byte
-	data    []byte // values of a fixed width, bits or bytes
 	offsets []int32
 	kids    []Column // a list's one child, unsliced; a struct's fields; a dictionary
 	dt      arrow.DataType

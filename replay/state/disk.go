@@ -15,8 +15,8 @@ import (
 // the process, however it ends. Its methods may be called from any goroutine.
 type Disk struct {
 	dir    string
-	budget int64 // of the process's memory, for all stores
-	call   func(name string, do func() error) error
+	budget int64                                    // of the process's memory, for all stores
+	watch  func(name string, do func() error) error // see WithCalls
 
 	memory             atomic.Int64 // held by all stores
 	now, peak, written atomic.Int64 // bytes on disk
@@ -35,9 +35,9 @@ func WithCalls(ctx context.Context, call func(name string, do func() error) erro
 // NewDisk takes a folder, which is made if need be, for the stores of a process that shall take at most limit bytes of
 // memory. The stores shall have half of it: the rest is for rows on their way and for what waits to be collected.
 func NewDisk(ctx context.Context, dir string, limit int64) (*Disk, error) {
-	d := &Disk{dir: dir, budget: limit / 2, call: func(_ string, do func() error) error { return do() }}
-	if call, ok := ctx.Value(callsKey{}).(func(string, func() error) error); ok {
-		d.call, d.budget = call, 0
+	d := &Disk{dir: dir, budget: limit / 2}
+	if watch, ok := ctx.Value(callsKey{}).(func(string, func() error) error); ok {
+		d.watch, d.budget = watch, 0
 	}
 	if err := d.call("spill folder", func() error { return os.MkdirAll(dir, 0o755) }); err != nil {
 		return nil, d.failed(err)
@@ -49,6 +49,14 @@ func NewDisk(ctx context.Context, dir string, limit int64) (*Disk, error) {
 		_ = os.Remove(name)
 	}
 	return d, err
+}
+
+// call makes a call to the system. The name is for the one who watches.
+func (d *Disk) call(name string, do func() error) error {
+	if d.watch == nil {
+		return do()
+	}
+	return d.watch(name, do)
 }
 
 // Dir is the folder.
@@ -148,11 +156,15 @@ func (f *spillFile) write(data []byte, at int64) error {
 	return nil
 }
 
-func (f *spillFile) read(data []byte, at int64) error {
-	err := f.disk.call("spill read", func() error {
-		_, err := f.f.ReadAt(data, at)
-		return err
-	})
+func (f *spillFile) read(data []byte, at int64) (err error) {
+	if f.disk.watch == nil { // no closure for each row
+		_, err = f.f.ReadAt(data, at)
+	} else {
+		err = f.disk.watch("spill read", func() error {
+			_, err := f.f.ReadAt(data, at)
+			return err
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("state directory %s: read rows back: %w", f.disk.dir, err)
 	}

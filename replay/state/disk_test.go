@@ -489,7 +489,7 @@ func TestAFullDiskIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.call = func(name string, do func() error) error {
+	d.watch = func(name string, do func() error) error {
 		if name == "spill write" {
 			return &os.PathError{Op: "write", Path: dir, Err: syscall.ENOSPC}
 		}
