@@ -353,7 +353,7 @@ func TestAChunkOfAnyTimeSpillsWhole(t *testing.T) {
 		s.SpillTo(d)
 		times, rows, hashes := make([]int64, chunkRows), make([]int32, chunkRows), make([]uint64, chunkRows)
 		for i := range rows {
-			rows[i], times[i], hashes[i] = int32(i), int64(i)*apart, uint64(i)
+			rows[i], times[i], hashes[i] = int32(i), int64(i)*apart, mix(1, uint64(i))
 		}
 		seg := s.Add([]Column{int64s(times)}, []Column{int64s(times)}, times, nil, nil, 8*chunkRows)
 		s.Insert(seg, rows, hashes, nil)
@@ -366,7 +366,7 @@ func TestAChunkOfAnyTimeSpillsWhole(t *testing.T) {
 		}
 		next := int64(0)
 		err = s.Sweep(1<<40, func(r Row) {
-			if r.Time() != next*apart || s.Column(0)[r.Ref.Segment].Int64(int(r.Ref.Row)) != next*apart || r.Hash != uint64(next) {
+			if r.Time() != next*apart || s.Column(0)[r.Ref.Segment].Int64(int(r.Ref.Row)) != next*apart || r.Hash != mix(1, uint64(next)) {
 				t.Fatalf("row %d is at %d, hash %d", next, r.Time(), r.Hash)
 			}
 			next++
