@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"cmp"
 	"context"
 	"math/bits"
 	"slices"
@@ -221,28 +222,74 @@ func (b *prober) warm(part *entryPart, rows []uint64) {
 	b.warmed += sum
 }
 
-// unmatched marks the indexed rows that met no row of the other side.
-func (e *entries) unmatched(m *marks, parallelism int) {
+// knownKey is a row and its key, of one word.
+type knownKey struct {
+	place uint64
+	key   int64
+}
+
+// unmatched marks the indexed rows that met no row of the other side. When all rows are indexed by the keys themselves, it
+// returns the keys of the marked rows in the order of their places, so that they are not read again: up to so many.
+func (e *entries) unmatched(m *marks, parallelism, most int) []knownKey {
 	w := e.layout.words()
+	direct := e.layout.keyWords == 1 && e.layout.hashWords == 2
+	for p := range e.parts {
+		direct = direct && (e.parts[p].dir != nil || e.parts[p].words == 0)
+	}
+	var known []knownKey
+	var all atomic.Int64
+	var mu sync.Mutex
 	var next atomic.Int64
 	var wait sync.WaitGroup
 	for range parallelism {
 		wait.Go(func() {
+			var mine []knownKey
 			for p := int(next.Add(1)) - 1; p < len(e.parts); p = int(next.Add(1)) - 1 {
 				if e.parts[p].dir == nil {
 					continue
 				}
+				mine = mine[:0]
 				for _, c := range e.parts[p].chunks {
-					for i := w - 1; i < len(c); i += w {
-						if c[i]&matched == 0 {
-							m.set(c[i] & placeMask)
+					for ; len(c) > 0; c = c[w:] {
+						meta := c[w-1]
+						if meta&matched == 0 {
+							m.set(meta & placeMask)
+						}
+						if direct && (meta&matched == 0 || meta&several != 0 || c[2] != 0) {
+							mine = append(mine, knownKey{meta & placeMask, inexact(c[0])})
 						}
 					}
+				}
+				if all.Add(int64(len(mine))) <= int64(most) {
+					mu.Lock()
+					known = append(known, mine...)
+					mu.Unlock()
 				}
 			}
 		})
 	}
 	wait.Wait()
+	if !direct || all.Load() > int64(most) {
+		return nil
+	}
+	slices.SortFunc(known, func(a, b knownKey) int { return cmp.Compare(a.place, b.place) })
+	return known
+}
+
+// keysOf are the keys of a unit's marked rows, in their order, when they are known.
+func (r *run) keysOf(side, unit int) []knownKey {
+	if side != r.knownSide || r.known == nil {
+		return nil
+	}
+	at := func(unit int) int {
+		i, _ := slices.BinarySearchFunc(r.known, uint64(unit)<<r.marks[side].rowBits, func(k knownKey, place uint64) int { return cmp.Compare(k.place, place) })
+		return i
+	}
+	keys := r.known[at(unit):at(unit+1)]
+	if len(keys) != r.marks[side].count(unit) { // some are NULL
+		return nil
+	}
+	return keys
 }
 
 // probeBatch is how many rows are matched at a time: enough that a range meets many of them at once.

@@ -82,9 +82,12 @@ type run struct {
 	twin     []bool // by unit: see twins
 	skip     []bool // twin, when the other side's twins are not read at all; else nil
 	match    match
+	known    []knownKey   // of the marked rows of side knownSide
 	early    *sorter      // rows that were read back in the first pass
 	earlySum atomic.Int64 // their bytes
 	progress progress
+
+	knownSide int
 }
 
 func newRun(p *plan, tmp string) *run {
@@ -392,7 +395,7 @@ func (r *run) firstPass(ctx context.Context) error {
 	if r.forceAll {
 		return nil
 	}
-	sides[first].unmatched(&r.marks[first], r.opts.Parallelism)
+	r.knownSide, r.known = first, sides[first].unmatched(&r.marks[first], r.opts.Parallelism, int(r.opts.Memory/32/16))
 	return r.join(ctx, sides)
 }
 

@@ -64,14 +64,17 @@ func (r *run) readBack(ctx context.Context, cols []int) (*sorter, error) {
 			if r.marks[side].count(u) == 0 {
 				return nil
 			}
-			row := int64(0)
+			row, keys := int64(0), r.keysOf(side, u)
 			err := r.sides[side].scan(ctx, u, g.wants, func(b *block) error {
 				if row+int64(b.n) > r.unitRows[side][u] {
 					return errChanged
 				}
 				g.rows = r.marks[side].within(g.rows[:0], u, row, b.n)
+				if keys != nil {
+					g.keys, keys = keys[:len(g.rows)], keys[len(g.rows):]
+				}
 				err := g.block(b, side, g.rows)
-				row += int64(b.n)
+				row, g.keys = row+int64(b.n), nil
 				r.progress.add(b.n)
 				return err
 			})
@@ -100,8 +103,9 @@ type gatherer struct {
 	wide  bool   // all columns
 	out   sortBuffer
 	rows  []int32
-	arena []byte   // cells, a column after the other
-	cell  []uint32 // cell (column, row) is arena[cell[c*n+r]:cell[c*n+r+1]]
+	keys  []knownKey // of rows, when they need not be read
+	arena []byte     // cells, a column after the other
+	cell  []uint32   // cell (column, row) is arena[cell[c*n+r]:cell[c*n+r+1]]
 	key   []byte
 	cells []byte
 
@@ -133,6 +137,13 @@ func (g *gatherer) block(b *block, side int, rows []int32) error {
 	for k := range g.wants {
 		next := 0 // in rows
 		t := &g.wants[k].dst
+		if k == 0 && g.keys != nil {
+			for _, x := range g.keys {
+				g.cell = append(g.cell, uint32(len(g.arena)))
+				g.arena = appendCell(g.arena, t, x.key, nil)
+			}
+			continue
+		}
 		err := b.col(g.at[k], func(start int, v *vec) error {
 			from := next
 			for next < n && int(rows[next]) < start+v.n {
