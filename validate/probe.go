@@ -276,18 +276,21 @@ func (e *entries) unmatched(m *marks, parallelism, most int) []knownKey {
 	return known
 }
 
-// keysOf are the keys of a unit's marked rows, in their order, when they are known.
-func (r *run) keysOf(side, unit int) []knownKey {
-	if side != r.knownSide || r.known == nil {
+// keysOf are the keys of rows of a unit, counted from row, or nil when one is not known, as a NULL.
+func (r *run) keysOf(side, unit int, row int64, rows []int32) []knownKey {
+	if side != r.knownSide || len(rows) == 0 {
 		return nil
 	}
-	at := func(unit int) int {
-		i, _ := slices.BinarySearchFunc(r.known, uint64(unit)<<r.marks[side].rowBits, func(k knownKey, place uint64) int { return cmp.Compare(k.place, place) })
-		return i
-	}
-	keys := r.known[at(unit):at(unit+1)]
-	if len(keys) != r.marks[side].count(unit) { // some are NULL
+	base := uint64(unit)<<r.marks[side].rowBits | uint64(row)
+	i, _ := slices.BinarySearchFunc(r.known, base+uint64(rows[0]), func(k knownKey, place uint64) int { return cmp.Compare(k.place, place) })
+	keys := r.known[i:min(i+len(rows), len(r.known))]
+	if len(keys) < len(rows) {
 		return nil
+	}
+	for i, k := range keys {
+		if k.place != base+uint64(rows[i]) {
+			return nil
+		}
 	}
 	return keys
 }

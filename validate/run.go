@@ -82,12 +82,12 @@ type run struct {
 	twin     []bool // by unit: see twins
 	skip     []bool // twin, when the other side's twins are not read at all; else nil
 	match    match
-	known    []knownKey   // of the marked rows of side knownSide
 	early    *sorter      // rows that were read back in the first pass
 	earlySum atomic.Int64 // their bytes
 	progress progress
 
-	knownSide int
+	knownSide int        // the indexed side,
+	known     []knownKey // of whose marked rows these are the keys
 }
 
 func newRun(p *plan, tmp string) *run {

@@ -64,17 +64,15 @@ func (r *run) readBack(ctx context.Context, cols []int) (*sorter, error) {
 			if r.marks[side].count(u) == 0 {
 				return nil
 			}
-			row, keys := int64(0), r.keysOf(side, u)
+			row := int64(0)
 			err := r.sides[side].scan(ctx, u, g.wants, func(b *block) error {
 				if row+int64(b.n) > r.unitRows[side][u] {
 					return errChanged
 				}
 				g.rows = r.marks[side].within(g.rows[:0], u, row, b.n)
-				if keys != nil {
-					g.keys, keys = keys[:len(g.rows)], keys[len(g.rows):]
-				}
+				g.keys = r.keysOf(side, u, row, g.rows)
 				err := g.block(b, side, g.rows)
-				row, g.keys = row+int64(b.n), nil
+				row += int64(b.n)
 				r.progress.add(b.n)
 				return err
 			})
