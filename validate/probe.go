@@ -1,7 +1,6 @@
 package validate
 
 import (
-	"cmp"
 	"context"
 	"math/bits"
 	"slices"
@@ -222,77 +221,28 @@ func (b *prober) warm(part *entryPart, rows []uint64) {
 	b.warmed += sum
 }
 
-// knownKey is a row and its key, of one word.
-type knownKey struct {
-	place uint64
-	key   int64
-}
-
-// unmatched marks the indexed rows that met no row of the other side. When all rows are indexed by the keys themselves, it
-// returns the keys of the marked rows in the order of their places, so that they are not read again: up to so many.
-func (e *entries) unmatched(m *marks, parallelism, most int) []knownKey {
+// unmatched marks the indexed rows that met no row of the other side.
+func (e *entries) unmatched(m *marks, parallelism int) {
 	w := e.layout.words()
-	direct := e.layout.keyWords == 1 && e.layout.hashWords == 2
-	for p := range e.parts {
-		direct = direct && (e.parts[p].dir != nil || e.parts[p].words == 0)
-	}
-	var known []knownKey
-	var all atomic.Int64
-	var mu sync.Mutex
 	var next atomic.Int64
 	var wait sync.WaitGroup
 	for range parallelism {
 		wait.Go(func() {
-			var mine []knownKey
 			for p := int(next.Add(1)) - 1; p < len(e.parts); p = int(next.Add(1)) - 1 {
 				if e.parts[p].dir == nil {
 					continue
 				}
-				mine = mine[:0]
 				for _, c := range e.parts[p].chunks {
-					for ; len(c) > 0; c = c[w:] {
-						meta := c[w-1]
-						if meta&matched == 0 {
-							m.set(meta & placeMask)
-						}
-						if direct && (meta&matched == 0 || meta&several != 0 || c[2] != 0) {
-							mine = append(mine, knownKey{meta & placeMask, inexact(c[0])})
+					for i := w - 1; i < len(c); i += w {
+						if c[i]&matched == 0 {
+							m.set(c[i] & placeMask)
 						}
 					}
-				}
-				if all.Add(int64(len(mine))) <= int64(most) {
-					mu.Lock()
-					known = append(known, mine...)
-					mu.Unlock()
 				}
 			}
 		})
 	}
 	wait.Wait()
-	if !direct || all.Load() > int64(most) {
-		return nil
-	}
-	slices.SortFunc(known, func(a, b knownKey) int { return cmp.Compare(a.place, b.place) })
-	return known
-}
-
-// keysOf are the keys of rows of a unit, counted from row, or nil when one is not known, as a NULL.
-func (r *run) keysOf(side, unit int, row int64, rows []int32) []knownKey {
-	if side != r.knownSide || len(rows) == 0 {
-		return nil
-	}
-	base := uint64(unit)<<r.marks[side].rowBits | uint64(row)
-	i, _ := slices.BinarySearchFunc(r.known, base+uint64(rows[0]), func(k knownKey, place uint64) int { return cmp.Compare(k.place, place) })
-	keys := r.known[i:min(i+len(rows), len(r.known))]
-	if len(keys) < len(rows) {
-		return nil
-	}
-	for i, k := range keys {
-		if k.place != base+uint64(rows[i]) {
-			return nil
-		}
-	}
-	return keys
 }
 
 // probeBatch is how many rows are matched at a time: enough that a range meets many of them at once.

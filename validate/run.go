@@ -85,9 +85,6 @@ type run struct {
 	early    *sorter      // rows that were read back in the first pass
 	earlySum atomic.Int64 // their bytes
 	progress progress
-
-	knownSide int        // the indexed side,
-	known     []knownKey // of whose marked rows these are the keys
 }
 
 func newRun(p *plan, tmp string) *run {
@@ -395,7 +392,7 @@ func (r *run) firstPass(ctx context.Context) error {
 	if r.forceAll {
 		return nil
 	}
-	r.knownSide, r.known = first, sides[first].unmatched(&r.marks[first], r.opts.Parallelism, int(r.opts.Memory/32/16))
+	sides[first].unmatched(&r.marks[first], r.opts.Parallelism)
 	return r.join(ctx, sides)
 }
 

@@ -70,7 +70,6 @@ func (r *run) readBack(ctx context.Context, cols []int) (*sorter, error) {
 					return errChanged
 				}
 				g.rows = r.marks[side].within(g.rows[:0], u, row, b.n)
-				g.keys = r.keysOf(side, u, row, g.rows)
 				err := g.block(b, side, g.rows)
 				row += int64(b.n)
 				r.progress.add(b.n)
@@ -101,9 +100,8 @@ type gatherer struct {
 	wide  bool   // all columns
 	out   sortBuffer
 	rows  []int32
-	keys  []knownKey // of rows, when they need not be read
-	arena []byte     // cells, a column after the other
-	cell  []uint32   // cell (column, row) is arena[cell[c*n+r]:cell[c*n+r+1]]
+	arena []byte   // cells, a column after the other
+	cell  []uint32 // cell (column, row) is arena[cell[c*n+r]:cell[c*n+r+1]]
 	key   []byte
 	cells []byte
 
@@ -135,13 +133,6 @@ func (g *gatherer) block(b *block, side int, rows []int32) error {
 	for k := range g.wants {
 		next := 0 // in rows
 		t := &g.wants[k].dst
-		if k == 0 && g.keys != nil {
-			for _, x := range g.keys {
-				g.cell = append(g.cell, uint32(len(g.arena)))
-				g.arena = appendCell(g.arena, t, x.key, nil)
-			}
-			continue
-		}
 		err := b.col(g.at[k], func(start int, v *vec) error {
 			from := next
 			for next < n && int(rows[next]) < start+v.n {

@@ -369,16 +369,6 @@ func addTwo(h *hasher, a []int32, o *hasher, b []int32, lo, hi, sk []uint64) {
 // exact is a bijection: two keys of one integer column meet in it only when they are the same key.
 func exact(x int64) uint64 { return mix64(uint64(x) + 0x9e3779b97f4a7c15) }
 
-// inexact is its inverse: mix64's steps, undone from the last to the first.
-func inexact(x uint64) int64 {
-	x ^= x>>31 ^ x>>62
-	x *= 0x319642b2d24d8ec3
-	x ^= x>>27 ^ x>>54
-	x *= 0x96de1b173f119089
-	x ^= x>>30 ^ x>>60
-	return int64(x - 0x9e3779b97f4a7c15)
-}
-
 // bytesOf views integers as bytes for writing to a spill file.
 func bytesOf(u []uint64) []byte {
 	if len(u) == 0 {

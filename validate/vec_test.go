@@ -95,18 +95,3 @@ func TestMostIsTheHighestIndexWhereverItIs(t *testing.T) {
 		t.Errorf("an index beyond 31 bits passes as %d", m)
 	}
 }
-
-func TestExactHasAnInverse(t *testing.T) {
-	for _, x := range []int64{0, 1, -1, 42, 1 << 31, -1 << 63, 1<<63 - 1} {
-		if got := inexact(exact(x)); got != x {
-			t.Errorf("%d comes back as %d", x, got)
-		}
-	}
-	seed := rand.Uint64()
-	rng := rand.New(rand.NewPCG(seed, 0))
-	for range 10_000 {
-		if x := int64(rng.Uint64()); inexact(exact(x)) != x {
-			t.Fatalf("seed %d: %d does not come back", seed, x)
-		}
-	}
-}
