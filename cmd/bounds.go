@@ -57,12 +57,59 @@ func (w *world) watermarkOf(ctx context.Context, place string) string {
 	return ""
 }
 
+// fromCheckpoint begins a bound that the newest checkpoint of a place gives: checkpoint:PLACE, or checkpoint:PLACE#STREAM.
+const fromCheckpoint = "checkpoint:"
+
+// checkpointWatermark is how far a run's outputs, or one stream of its input, had come at its newest checkpoint, as the
+// judge takes it.
+func (w *world) checkpointWatermark(ctx context.Context, bound string) (string, error) {
+	place, stream, ofStream := strings.Cut(strings.TrimPrefix(bound, fromCheckpoint), "#")
+	if place == "" {
+		return "", schema.WithHint(fmt.Errorf("--watermark %s names no place", bound), "write checkpoint:PLACE, as it was given to replay --checkpoint")
+	}
+	vault, epochs, err := w.checkpoints(ctx, place)
+	if err != nil {
+		return "", fmt.Errorf("--watermark: %w", err)
+	}
+	var cp *replay.Checkpoint
+	for i := len(epochs) - 1; i >= 0 && (cp == nil || cp.Begun); i-- { // a run that has begun has come nowhere yet
+		if cp, err = replay.ReadCheckpoint(ctx, vault, epochs[i]); err != nil {
+			return "", fmt.Errorf("--watermark: %w", err)
+		}
+	}
+	at := cp.Watermark
+	if ofStream {
+		s, ok := cp.Streams[stream]
+		if !ok && !cp.Begun {
+			return "", schema.WithHint(fmt.Errorf("--watermark %s: the run has no stream %q", bound, stream),
+				fmt.Sprintf("its streams are %s; without #STREAM the outputs' watermark is taken", strings.Join(slices.Sorted(maps.Keys(cp.Streams)), ", ")))
+		}
+		at = &s.Watermark
+	}
+	switch {
+	case cp.Begun || at != nil && *at == replay.NoTime:
+		return "", schema.WithHint(fmt.Errorf("--watermark %s: the run had come to no time yet", bound), "wait for its first rows, or give the time itself")
+	case at == nil:
+		return "", schema.WithHint(fmt.Errorf("--watermark %s: an earlier version wrote it, without its outputs' watermark", bound),
+			"let the run write another checkpoint, or name a stream: "+fromCheckpoint+place+"#"+strings.Join(slices.Sorted(maps.Keys(cp.Streams)), " or #"))
+	case *at == replay.EndOfTime:
+		return "end", nil
+	}
+	return utcText(*at), nil
+}
+
 // setBounds says how far the sides have come: by --watermark and --offsets. Sides are places; of the three results S
 // alone, for the others come from a lake that is whole.
 func (o *validateOptions) setBounds(ctx context.Context, opts *validate.Options, sides ...string) error {
-	switch o.watermark {
-	case "":
-	case fromManifest:
+	switch {
+	case o.watermark == "":
+	case strings.HasPrefix(o.watermark, fromCheckpoint):
+		mark, err := o.world.checkpointWatermark(ctx, o.watermark)
+		if err != nil {
+			return err
+		}
+		opts.Left.Watermark, opts.Right.Watermark = mark, mark
+	case o.watermark == fromManifest:
 		var marks []string
 		for _, place := range sides {
 			marks = append(marks, o.world.watermarkOf(ctx, place))

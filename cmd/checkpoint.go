@@ -79,16 +79,9 @@ func (o *checkpointShow) run(ctx context.Context, place string) error {
 	if err := oneOf("--format", o.format, "text", "json"); err != nil {
 		return err
 	}
-	vault, err := lake.OpenVault(ctx, place, o.world.env)
+	vault, epochs, err := o.world.checkpoints(ctx, place)
 	if err != nil {
 		return err
-	}
-	epochs, err := replay.Epochs(ctx, vault)
-	if err != nil {
-		return err
-	}
-	if len(epochs) == 0 {
-		return schema.WithHint(fmt.Errorf("checkpoint %s: there is none", place), "name the place that was given to replay --checkpoint")
 	}
 	shown := shownCheckpoints{Place: place, Errors: []string{}}
 	sums := map[string]error{}
@@ -132,6 +125,19 @@ func (o *checkpointShow) run(ctx context.Context, place string) error {
 	return err
 }
 
+// checkpoints lists those of a place, oldest first; there is at least one.
+func (w *world) checkpoints(ctx context.Context, place string) (replay.Vault, []int64, error) {
+	vault, err := lake.OpenVault(ctx, place, w.env)
+	if err != nil {
+		return nil, nil, err
+	}
+	epochs, err := replay.Epochs(ctx, vault)
+	if err == nil && len(epochs) == 0 {
+		err = schema.WithHint(fmt.Errorf("checkpoint %s: there is none", place), "name the place that was given to replay --checkpoint")
+	}
+	return vault, epochs, err
+}
+
 // verifyFile reads a file once, however many checkpoints share it.
 func verifyFile(ctx context.Context, v replay.Vault, f state.Saved, done map[string]error) error {
 	if err, seen := done[f.Name]; seen {
@@ -170,6 +176,9 @@ func (s *shownCheckpoints) print(w io.Writer, verified bool) error {
 				lanes = append(lanes, fmt.Sprintf("%s at %d", l.Name, l.Next))
 			}
 			fmt.Fprintf(w, "stream %s: %s rows, watermark %s, %s\n", name, thousands(st.Counts["rows"]), shownTime(st.Watermark), strings.Join(lanes, ", "))
+		}
+		if cp.Watermark != nil {
+			fmt.Fprintf(w, "outputs: watermark %s\n", shownTime(*cp.Watermark))
 		}
 		for _, op := range cp.Operators {
 			fmt.Fprintf(w, "%s: %s\n", op.Name, op.What)

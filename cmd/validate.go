@@ -106,7 +106,7 @@ are a verdict of their own. With a pipeline FILE its validate: section gives key
 	f.StringVar(&o.since, "since", "", "earliest time")
 	f.StringVar(&o.until, "until", "", "time before which rows count")
 	f.DurationVar(&o.settle, "settle", 0, "how long before the latest time rows may still change")
-	f.StringVar(&o.watermark, "watermark", "", "with --time: rows from this time on are pending, instead of those later than the other side's latest; or manifest: what lockstep replay noted in the sides")
+	f.StringVar(&o.watermark, "watermark", "", "with --time: rows from this time on are pending, instead of those later than the other side's latest; or manifest: what lockstep replay noted in the sides; or checkpoint:PLACE[#STREAM]: where a run's outputs, or a stream, had come at its newest checkpoint")
 	f.StringSliceVar(&o.offsets, "offsets", nil, "rows from these PARTITION:OFFSET on are pending, by _partition and _offset; or manifest: what lockstep capture noted in the sides")
 	f.StringArrayVar(&o.tolerance, "tolerance", nil, "COL=WORD[:X][,WORD..]: abs:0.01 rel:1e-9 ulp:2 decimals:2 within:1s null_as:'' trim case unordered as:double ignore")
 	f.BoolVar(&o.allowUncomparable, "allow-uncomparable", false, "go on without columns that cannot be compared; the sides are different then")

@@ -51,8 +51,8 @@ type Checkpoint struct {
 	First       int64             `json:"first"`
 	Last        int64             `json:"last"`
 	Peak        int64             `json:"peak_state_bytes"`
-
-	watermark int64 // of the outputs, for the sinks; a run that goes on finds it again
+	// Watermark is the outputs'; a run that goes on finds it again. It is nil in checkpoints of earlier versions.
+	Watermark *int64 `json:"watermark,omitempty"`
 }
 
 // SavedStream is a stream's clock and counts.

@@ -247,10 +247,11 @@ func (g *graph) checkpoint(epoch int64) *Checkpoint {
 	for i, o := range g.job.Outputs {
 		cp.Outputs[o.Name] = g.counts[i].Load()
 	}
-	cp.watermark = EndOfTime
+	w := int64(EndOfTime)
 	for _, x := range g.routes {
-		cp.watermark = min(cp.watermark, x.watermark.Load())
+		w = min(w, x.watermark.Load())
 	}
+	cp.Watermark = &w
 	return cp
 }
 
@@ -354,12 +355,12 @@ func (c *Checkpoint) inputs() Inputs {
 		in.Positions[name] = s.positions()
 		in.Decisions = append(in.Decisions, s.Decisions...)
 	}
-	switch c.watermark {
-	case NoTime:
-	case EndOfTime:
+	switch w := c.Watermark; {
+	case w == nil || *w == NoTime:
+	case *w == EndOfTime:
 		in.Complete = true
 	default:
-		in.Watermark = &c.watermark
+		in.Watermark = w
 	}
 	return in
 }

@@ -64,19 +64,23 @@ type spillFile struct {
 	end int64
 }
 
+// spillAlign is what pieces on disk begin at a multiple of: systems keep files by pages, and large ones where they can,
+// and a page that is written in two goes is cleared or read before.
+const spillAlign = 64 << 10
+
+// write appends b. One at a time writes, for they would wait for each other in the system, and less patiently.
 func (s *spillFile) write(b []byte) (int64, error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.f == nil {
 		f, err := os.CreateTemp(s.dir, "spill-*")
 		if err != nil {
-			s.mu.Unlock()
 			return 0, fmt.Errorf("spill: %w", err)
 		}
 		s.f = f
 	}
 	off := s.end
-	s.end += int64(len(b))
-	s.mu.Unlock()
+	s.end = (off + int64(len(b)) + spillAlign - 1) &^ (spillAlign - 1)
 	if _, err := s.f.WriteAt(b, off); err != nil {
 		return 0, withHint(fmt.Errorf("spill: %w", err), "give more room with TMPDIR, or more memory with --memory")
 	}
@@ -229,47 +233,39 @@ func (w *entryWriter) close() error {
 	return nil
 }
 
-// load gathers the entries of a range whose next bits are sub (of subs, a power of two).
-func (e *entries) load(p int, buf []uint64, sub, subs int) ([]uint64, error) {
+// load gathers the entries of a range whose next bits are sub (of subs, a power of two), in parts (a power of two, too)
+// by the bits behind those. It uses the memory of into again.
+func (e *entries) load(p int, into [][]uint64, parts, sub, subs int) ([][]uint64, error) {
 	part := &e.parts[p]
 	words := e.layout.words()
-	buf = buf[:0]
-	if subs == 1 {
-		if int64(cap(buf)) < part.words {
-			buf = make([]uint64, 0, part.words)
-		}
-		for _, c := range part.chunks {
-			buf = append(buf, c...)
-		}
-		for _, x := range part.extents {
-			at := len(buf)
-			buf = buf[:at+int(x.words)]
-			if _, err := e.spill.f.ReadAt(bytesOf(buf[at:]), x.off); err != nil {
-				return buf, fmt.Errorf("read spilled rows: %w", err)
-			}
-		}
-		return buf, nil
+	for len(into) < parts {
+		into = append(into, nil)
 	}
-	low := e.shift - uint(bits.Len(uint(subs))-1)
-	keep := func(c []uint64) {
+	for i := range into {
+		into[i] = into[i][:0]
+	}
+	low := e.shift - uint(bits.Len(uint(subs))-1) // bits above it are the range's and the sub's
+	low2 := low - uint(bits.Len(uint(parts))-1)
+	add := func(c []uint64) {
 		for ; len(c) > 0; c = c[words:] {
 			if int(c[0]>>low)&(subs-1) == sub {
-				buf = append(buf, c[:words]...)
+				to := &into[int(c[0]>>low2)&(parts-1)]
+				*to = append(*to, c[:words]...)
 			}
 		}
 	}
 	for _, c := range part.chunks {
-		keep(c)
+		add(c)
 	}
 	var tmp []uint64
 	for _, x := range part.extents {
 		tmp = growU64(tmp, int(x.words))
 		if _, err := e.spill.f.ReadAt(bytesOf(tmp), x.off); err != nil {
-			return buf, fmt.Errorf("read spilled rows: %w", err)
+			return into, fmt.Errorf("read spilled rows: %w", err)
 		}
-		keep(tmp)
+		add(tmp)
 	}
-	return buf, nil
+	return into, nil
 }
 
 // drop frees a range.

@@ -67,7 +67,7 @@ func (x *indexer) part(e *entries, part *entryPart) error {
 	for _, c := range part.chunks {
 		n += len(c) / w
 	}
-	size := 1 << (bits.Len(uint(max(n, 1))) - 1)
+	size := 1 << bits.Len(uint(max(n, 1)-1))
 	words, err := e.arena.words(size/4 + 1)
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func (x *indexer) part(e *entries, part *entryPart) error {
 			*at--
 			to := part.chunks[*at>>e.chunk][int(*at)&(1<<e.chunk-1)*w:]
 			if w == 4 {
-				*(*[4]uint64)(to) = *(*[4]uint64)(row)
+				move4((*[4]uint64)(to), (*[4]uint64)(row))
 			} else {
 				copy(to, row)
 			}
@@ -184,28 +184,39 @@ func (e *entries) find(part *entryPart, x []uint64) []uint64 {
 	return nil
 }
 
+// move4 copies an entry of four words; an assignment would be a call, as both might overlap.
+func move4(to, from *[4]uint64) {
+	a, b, c, d := from[0], from[1], from[2], from[3]
+	to[0], to[1], to[2], to[3] = a, b, c, d
+}
+
 // warmRows is how many rows are looked up ahead of their use.
 const warmRows = 32
 
 // warm touches the entries that the next rows may meet. Its loads do not wait for each other, where the search for one
-// row waits for memory at every step: that is worth most of the time.
+// row waits for memory at every step: that is worth most of the time. Where they are is computed in a loop before, for
+// the processor looks ahead by instructions: the fewer lie between two loads, the more it has under way.
 func (b *prober) warm(part *entryPart, rows []uint64) {
 	e, w := b.e, b.e.layout.words()
 	mask := uint64(len(part.dir) - 2)
 	n := min(len(rows)/w, warmRows)
 	var from [warmRows]uint16
-	for i := range n {
-		from[i] = part.dir[rows[i*w]&mask]
+	for i, at := 0, 0; i < n; i, at = i+1, at+w {
+		from[i&(warmRows-1)] = part.dir[rows[at]&mask]
 	}
-	if part.dir[mask+1] == 0 {
+	last := int(part.dir[mask+1]) - 1
+	if last < 0 {
 		return
 	}
-	last := part.dir[mask+1] - 1
-	chunk, within := e.chunk, 1<<e.chunk-1
+	chunk, within := e.chunk&31, 1<<e.chunk-1
+	var at [warmRows]*uint64
+	for i, first := range from[:n] {
+		x := min(int(first), last) // an empty bucket may be behind the last entry
+		at[i] = &part.chunks[x>>chunk][x&within*w]
+	}
 	var sum uint64
-	for _, at := range from[:n] {
-		at := int(min(at, last)) // an empty bucket may be behind the last entry
-		sum += part.chunks[at>>chunk][at&within*w]
+	for _, p := range at[:n] {
+		sum += *p
 	}
 	b.warmed += sum
 }
@@ -275,7 +286,7 @@ func (b *prober) flush() error {
 		for i := 0; i+4 <= len(b.batch); i += 4 {
 			x := (*[4]uint64)(b.batch[i:])
 			at := &b.count[x[0]>>e.shift]
-			*(*[4]uint64)(b.sorted[int(*at)*4:]) = *x
+			move4((*[4]uint64)(b.sorted[int(*at)*4:]), x)
 			*at++
 		}
 	} else {
@@ -313,8 +324,8 @@ func (b *prober) probe(part *entryPart, rows []uint64) {
 	e, w, k := b.e, b.e.layout.words(), b.e.layout.keyWords
 	part.mu.Lock()
 	defer part.mu.Unlock()
-	for at := 0; len(rows) > 0; at, rows = at+1, rows[w:] {
-		if at&(warmRows-1) == 0 {
+	for i := 0; len(rows) > 0; i, rows = i+1, rows[w:] {
+		if i%warmRows == 0 {
 			b.warm(part, rows)
 		}
 		x := rows[:w:w]

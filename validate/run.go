@@ -325,7 +325,11 @@ func (r *run) hashed() []column {
 	return r.cols
 }
 
-const pass1Salt = 1
+const (
+	pass1Salt   = 1
+	keptRange   = 24 << 10 // entries of a range that is kept, or matched, at a time
+	spillFactor = 4
+)
 
 // firstPass hashes every row of both sides and matches the hashes; afterwards the marks say which rows have to
 // be looked at.
@@ -346,14 +350,19 @@ func (r *run) firstPass(ctx context.Context) error {
 		first = 1
 	}
 	workers := int64(r.opts.Parallelism)
+	budget := r.opts.Memory * 2 / 5
 	// Ranges few enough that writing to all of them at once stays in the cache, and so small that, where ranges are
-	// joined at the end, one of both sides fits a worker's share.
-	most := min(24<<10, r.opts.Memory/16/workers/(words*8+16))
+	// joined at the end, one of both sides fits a worker's share. Where they are kept, so small that a worker's cache
+	// holds one, and its entries in chunks of which few stay half empty; where most go to disk, so large that they go in
+	// long pieces: by 4 KiB, 100 M rows took twice as much of the system's time for each as 10 M.
+	most, chunk := r.opts.Memory/16/workers/(words*8+16), uint(11)
+	if rows[first]*words*8 < spillFactor*budget {
+		most, chunk = min(most, keptRange), 8
+	}
 	ranges := 16
 	for int64(ranges)*most < max(rows[first], (rows[0]+rows[1])/4) && ranges < 4096 {
 		ranges *= 2
 	}
-	chunk := uint(8)
 	for chunk > 2 && r.opts.Memory/8/(int64(ranges)*workers) < words*8<<chunk {
 		chunk--
 	}
@@ -363,7 +372,7 @@ func (r *run) firstPass(ctx context.Context) error {
 	var sides [2]*entries
 	for s := range sides {
 		sides[s] = &entries{layout: lay, shift: uint(64 - bits.Len(uint(ranges)-1)), parts: make([]entryPart, ranges),
-			chunk: chunk, mem: &mem, budget: r.opts.Memory * 2 / 5, victim: ranges, spill: r.spill, arena: &mine}
+			chunk: chunk, mem: &mem, budget: budget, victim: ranges, spill: r.spill, arena: &mine}
 	}
 	r.twin = make([]bool, len(r.sides[first].units))
 	if err := r.hashSide(ctx, first, sides, false); err != nil {
@@ -446,7 +455,7 @@ func (r *run) join(ctx context.Context, sides [2]*entries) error {
 	for range r.opts.Parallelism {
 		g.Go(func() error {
 			m := &matcher{layout: sides[0].layout, multiset: r.multiset, marks: [2]*marks{&r.marks[0], &r.marks[1]}}
-			var l, rt []uint64
+			var l, rt [][]uint64
 			var total match
 			for {
 				p := int(next.Add(1)) - 1
@@ -462,15 +471,21 @@ func (r *run) join(ctx context.Context, sides [2]*entries) error {
 				for need/int64(subs) > share && subs < 1<<16 && need > 4<<20 {
 					subs *= 2
 				}
+				parts := 1
+				for need/8/words/int64(subs*parts) > 2*keptRange && subs*parts < 1<<16 {
+					parts *= 2
+				}
 				for sub := range subs {
 					var err error
-					if l, err = sides[0].load(p, l, sub, subs); err != nil {
+					if l, err = sides[0].load(p, l, parts, sub, subs); err != nil {
 						return err
 					}
-					if rt, err = sides[1].load(p, rt, sub, subs); err != nil {
+					if rt, err = sides[1].load(p, rt, parts, sub, subs); err != nil {
 						return err
 					}
-					m.run(l, rt, &total)
+					for i := range parts {
+						m.run(l[i], rt[i], &total)
+					}
 				}
 				sides[0].drop(p)
 				sides[1].drop(p)
