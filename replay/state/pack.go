@@ -3,8 +3,6 @@ package state
 import (
 	"encoding/binary"
 	"sort"
-
-	"github.com/apache/arrow/go/v17/arrow"
 )
 
 // pack is rows of a chunk on disk. It never changes.
@@ -53,7 +51,7 @@ func (w *packer) flush() error {
 // piece writes rows of a chunk. They become several packs where the text of some is in another dictionary.
 func (w *packer) piece(p *cold) (packs []*pack, err error) {
 	step := 512
-	if w.s.held/int64(max(w.s.rows-w.s.onDisk, 1)) > 64<<10 {
+	if w.s.heldRow() > 64<<10 {
 		step = 16 // text that is gathered at once may take 2 GiB
 	}
 	var k *pack
@@ -98,25 +96,14 @@ func (w *packer) piece(p *cold) (packs []*pack, err error) {
 
 // gatherAll copies what is held of rows in memory: the columns, and the keys that are computed.
 func (s *Store) gatherAll(refs []Ref) ([]Column, error) {
-	var out []Column
-	take := func(dt arrow.DataType, columns []*Column) error {
-		a, err := GatherCoded(dt, columns, refs)
-		if err == nil {
-			out = append(out, View(a))
-		}
-		return err
-	}
-	for i, t := range s.types {
-		if err := take(t, s.columns[i]); err != nil {
+	columns := withKeys(s.columns, s.keys, s.keyed)
+	out := make([]Column, len(columns))
+	for i, t := range withKeys(s.types, s.keyTypes, s.keyed) {
+		a, err := GatherCoded(t, columns[i], refs)
+		if err != nil {
 			return nil, err
 		}
-	}
-	for k, columns := range s.keys {
-		if computed(s.keyed, k) {
-			if err := take(s.keyTypes[k], columns); err != nil {
-				return nil, err
-			}
-		}
+		out[i] = View(a)
 	}
 	return out, nil
 }

@@ -282,6 +282,17 @@ func (s *Snapshot) columnName(i int) string {
 // computed reports whether a key is no column.
 func computed(keyed []int, k int) bool { return k >= len(keyed) || keyed[k] < 0 }
 
+// withKeys are what there is of each column, and of each key that is no column.
+func withKeys[T any](columns, keys []T, keyed []int) []T {
+	out := slices.Clone(columns)
+	for k, key := range keys {
+		if computed(keyed, k) {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
 func (s *Snapshot) segment(fresh []freshRows) ([]byte, int64, error) {
 	sc := s.schema(s.positioned)
 	var out growing
@@ -307,38 +318,24 @@ func (s *Snapshot) segment(fresh []freshRows) ([]byte, int64, error) {
 
 // batch is the columns of a segment's record batch.
 func (s *Snapshot) batch(f *freshRows) (cols []arrow.Array, err error) {
-	columns, keys, held, refs := s.columns, s.keys, s.held, f.ref
+	columns, held, refs := withKeys(s.columns, s.keys, s.keyed), s.held, f.ref
 	hashes, times := f.hash, f.time
 	if f.pack != nil {
 		u, hash, err := f.read()
 		if err != nil {
 			return nil, err
 		}
-		columns, keys, held = make([][]*Column, len(s.types)), make([][]*Column, len(s.keys)), []*segment{&u.segment}
 		for i := range columns {
 			columns[i] = []*Column{&u.cols[i]}
-		}
-		for i, k := range keysOf(u.cols, len(s.types), len(s.keys), s.keyed) {
-			keys[i] = []*Column{k}
 		}
 		refs = make([]Ref, len(hash))
 		for i := range refs {
 			refs[i].Row = uint32(i)
 		}
-		hashes, times = hash, u.times
+		held, hashes, times = []*segment{&u.segment}, hash, u.times
 	}
-	for i, t := range s.types {
+	for i, t := range withKeys(s.types, s.keyTypes, s.keyed) {
 		a, err := Gather(t, columns[i], refs)
-		if err != nil {
-			return nil, err
-		}
-		cols = append(cols, a)
-	}
-	for k := range s.keys {
-		if !computed(s.keyed, k) {
-			continue
-		}
-		a, err := Gather(s.keyTypes[k], keys[k], refs)
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/binary"
+	"slices"
 	"unsafe"
 )
 
@@ -21,7 +22,8 @@ func (w *readAhead) read(k *pack, row, until int) error {
 		last++
 	}
 	w.k = nil
-	w.data = resize(w.data, int(k.at[last]-k.at[row]))
+	n := int(k.at[last] - k.at[row])
+	w.data = slices.Grow(w.data[:0], n)[:n]
 	err := k.file.read(w.data, k.start+int64(k.at[row]))
 	if err == nil {
 		w.k, w.first, w.last = k, row, last
@@ -33,13 +35,6 @@ func (w *readAhead) read(k *pack, row, until int) error {
 func (w *readAhead) row(row int) []byte {
 	from := w.k.at[w.first]
 	return w.data[w.k.at[row]-from : w.k.at[row+1]-from]
-}
-
-func resize(b []byte, n int) []byte {
-	if cap(b) < n {
-		return make([]byte, n)
-	}
-	return b[:n]
 }
 
 // unpacked is rows that were read from disk: a segment that grows.
@@ -107,15 +102,15 @@ func (u *unpacked) clear() {
 	}
 }
 
-// keysOf are the columns that so many keys are, of the columns that a pack has, whose first are the store's.
-func keysOf(cols []Column, width, keys int, keyed []int) []*Column {
-	out, next := make([]*Column, keys), width
+// keysOf are the columns that the keys are, of those that withKeys names.
+func (s *Store) keysOf(cols []*Column) []*Column {
+	out, next := make([]*Column, len(s.keys)), len(s.types)
 	for k := range out {
-		if computed(keyed, k) {
-			out[k] = &cols[next]
+		if computed(s.keyed, k) {
+			out[k] = cols[next]
 			next++
 		} else {
-			out[k] = &cols[keyed[k]]
+			out[k] = cols[s.keyed[k]]
 		}
 	}
 	return out
@@ -170,11 +165,8 @@ func (s *Store) unpackedFor(k *pack, bytes int) *unpacked {
 	}
 	u := unpack(k)
 	u.rows = 1
-	cols := make([]*Column, len(s.types))
-	for i := range cols {
-		cols[i] = &u.cols[i]
-	}
-	u.number = s.add(cols, keysOf(u.cols, len(s.types), len(s.keys), s.keyed), &u.segment)
+	cols := pointers(u.cols)
+	u.number = s.add(cols[:len(s.types)], s.keysOf(cols), &u.segment)
 	s.unpacked = append(s.unpacked, u)
 	return u
 }
