@@ -13,6 +13,9 @@ import (
 const (
 	// leastMemory is what a run needs that holds nothing.
 	leastMemory = 64 << 20
+	// garbage is how much waits to be collected, in percent of what is held. Collecting arrays, large and without pointers,
+	// costs little; memory that was not touched before costs more.
+	garbage = 50
 	// someMemory is taken where the system does not tell how much there is.
 	someMemory = 4 << 30
 )
@@ -42,5 +45,9 @@ func (o *replayOptions) takeMemory(ctx context.Context) (disk *state.Disk, relea
 	// Beside what the runtime counts there is the program itself, and what it takes for a moment.
 	before := debug.SetMemoryLimit(-1)
 	debug.SetMemoryLimit(min(before, limit/8*7))
-	return disk, func() { debug.SetMemoryLimit(before) }, nil
+	percent := debug.SetGCPercent(garbage)
+	return disk, func() {
+		debug.SetMemoryLimit(before)
+		debug.SetGCPercent(percent)
+	}, nil
 }

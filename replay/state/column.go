@@ -34,7 +34,6 @@ const (
 type Column struct {
 	layout layout
 	float  uint8  // 4 or 8 when the values are floating point, whose equality is not that of their bits
-	whole  bool   // whether they are whole numbers, a dictionary's too: on disk small ones are short
 	data   []byte // values of a fixed width, bits or bytes
 	valid  []byte
 	offset int // of bit buffers, in bits
@@ -80,7 +79,7 @@ func View(a arrow.Array) Column {
 		c.layout, c.data = layoutBytes, raw(2)
 		c.offsets = offsetsOf(raw(1), off, n)
 	case *arrow.DictionaryType:
-		c.layout, c.dt, c.whole = layoutCode, dt.ValueType, true
+		c.layout, c.dt = layoutCode, dt.ValueType
 		c.data = window(raw(1), 4, off, n)
 		c.kids = []Column{View(a.(*array.Dictionary).Dictionary())}
 	case *arrow.ListType, *arrow.MapType:
@@ -99,13 +98,11 @@ func View(a arrow.Array) Column {
 			c.layout, c.data = layout2, window(raw(1), 2, off, n)
 		case 32:
 			c.layout, c.data = layout4, window(raw(1), 4, off, n)
-			c.whole = dt.ID() == arrow.INT32
 			if dt.ID() == arrow.FLOAT32 {
 				c.float = 4
 			}
 		case 64:
 			c.layout, c.data = layout8, window(raw(1), 8, off, n)
-			c.whole = dt.ID() == arrow.INT64
 			if dt.ID() == arrow.FLOAT64 {
 				c.float = 8
 			}

@@ -219,10 +219,10 @@ func (s *Store) spill(bytes int64) (err error) {
 			return err
 		}
 	}
-	w := packer{s: s, file: s.file, at: s.file.size}
+	w := newPacker(s, s.file)
 	written := make([][]*pack, len(pieces))
-	for i := range pieces {
-		if written[i], err = w.piece(&pieces[i]); err != nil {
+	for i, p := range pieces {
+		if written[i], err = w.pack(p.c, p.from, p.to); err != nil {
 			return err
 		}
 	}

@@ -532,6 +532,27 @@ func TestLeavingsOfDeadProcessesGo(t *testing.T) {
 
 // TestTextOnDiskKeepsItsDictionary spills rows whose text is a dictionary, and gathers them with rows in memory.
 func TestTextOnDiskKeepsItsDictionary(t *testing.T) {
+	if dt := textOnDisk(t, func(w *growingWords, _ int) *growingWords { return w }); dt.ID() != arrow.DICTIONARY {
+		t.Errorf("text of one dictionary comes back as %s", dt)
+	}
+}
+
+// TestTextOfSeveralDictionariesOnDisk is the same for rows next to each other that have different ones, which lie there as
+// text.
+func TestTextOfSeveralDictionariesOnDisk(t *testing.T) {
+	other := newGrowingWords()
+	if dt := textOnDisk(t, func(w *growingWords, segment int) *growingWords {
+		if segment%2 == 0 {
+			return other
+		}
+		return w
+	}); dt.ID() != arrow.STRING {
+		t.Errorf("text of two dictionaries comes back as %s", dt)
+	}
+}
+
+// textOnDisk spills, twice, and gathers text of dictionaries, and gives the type that it has then.
+func textOnDisk(t *testing.T, of func(*growingWords, int) *growingWords) arrow.DataType {
 	d, err := NewDisk(t.Context(), t.TempDir(), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -557,11 +578,11 @@ func TestTextOnDiskKeepsItsDictionary(t *testing.T) {
 			hashes[i] = uint64(seg*50 + i)
 			times, rows = append(times, int64(i)), append(rows, int32(i))
 		}
-		cols := []Column{View(words.code(texts))}
+		cols := []Column{View(of(words, seg).code(texts))}
 		n := s.Add(cols, cols, times, nil, nil, 1000)
 		s.Insert(n, rows, hashes, nil)
 		s.Unpin(n)
-		if seg < 4 {
+		if seg == 1 || seg == 3 {
 			if err := s.Balance(nil); err != nil {
 				t.Fatal(err)
 			}
@@ -575,8 +596,8 @@ func TestTextOnDiskKeepsItsDictionary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.onDisk == 0 || s.onDisk == s.rows || a.DataType().ID() != arrow.DICTIONARY {
-		t.Errorf("%d of %d rows are on disk, and the column is %s", s.onDisk, s.rows, a.DataType())
+	if s.onDisk == 0 || s.onDisk == s.rows {
+		t.Errorf("%d of %d rows are on disk", s.onDisk, s.rows)
 	}
 	plain, err := Plain(a)
 	if err != nil {
@@ -587,4 +608,5 @@ func TestTextOnDiskKeepsItsDictionary(t *testing.T) {
 			t.Fatalf("row %d is %s, want %s", i, got, w)
 		}
 	}
+	return a.DataType()
 }

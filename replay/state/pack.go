@@ -1,19 +1,51 @@
 package state
 
 import (
+	"cmp"
 	"encoding/binary"
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
 	"sort"
 )
 
 // pack is rows of a chunk on disk. It never changes.
+//
+// Rows lie one behind the other, all of a row's values together, so that one that is found is read at once. A row is
+// numbers and then bytes. The numbers are its hash, where it is from, which of its columns are NULL, and one for each column:
+// the value, or how many bytes it is. Each is written as what it is above the least of the pack, in as many bytes as the
+// largest needs: one that is always the same takes none.
 type pack struct {
-	file       *spillFile
-	shape      []Column // the columns of its rows, and the keys that are computed, without rows
-	positioned bool
-	from, to   int // in the chunk
-	start      int64
-	at         []uint32 // where each row begins, from start, and where the last ends
+	file     *spillFile
+	shape    []Column // the columns of its rows, and the keys that are computed, without rows
+	from, to int      // in the chunk
+	numbers  []number
+	fixed    int // the bytes of a row's numbers
+	start    int64
+	at       []uint32 // where each row begins, from start, and where the last ends
 }
+
+// number is how one of the numbers of each row is written.
+type number struct {
+	least int64
+	mask  uint64 // of its bytes
+	at    int32  // in the row
+}
+
+// The numbers of a row; behind numberNulls come as many as are needed to have a bit for each column, then the columns.
+const (
+	numberHash = iota
+	numberPartition
+	numberOffset
+	numberNulls
+)
+
+// columnNumber is the first number that is of a column.
+func columnNumber(columns int) int { return numberNulls + (columns+63)/64 }
+
+// slack is the bytes behind a number that are read and written with it.
+const slack = 8
 
 // mostPack is the bytes from where on rows go to another pack: all of one are a record batch of a checkpoint, whose columns
 // take less than 2 GiB.
@@ -22,7 +54,7 @@ const mostPack = 1 << 30
 func (k *pack) bytes() int64 { return int64(k.at[len(k.at)-1]) }
 
 // memory is what a pack takes besides its file.
-func (k *pack) memory() int64 { return int64(4 * cap(k.at)) }
+func (k *pack) memory() int64 { return int64(4*cap(k.at) + 24*len(k.numbers)) }
 
 // packOf is the pack that row i of a chunk lies in.
 func (c *chunk) packOf(i int) *pack {
@@ -32,12 +64,32 @@ func (c *chunk) packOf(i int) *pack {
 // bufferBytes is how much is written, and read ahead, at once.
 const bufferBytes = 256 << 10
 
+// blockRows is how many rows are taken to numbers, and from them, at once.
+const blockRows = 1024
+
 // packer writes rows to a file.
 type packer struct {
 	s    *Store
 	file *spillFile
 	at   int64 // where buf will lie
 	buf  []byte
+
+	columns [][]*Column // and the keys that are computed
+	shape   []Column    // of the pack
+	values  [][]int64   // of the block, by number
+	inner   [][]byte    // of the block, by column: its values, where they are neither numbers nor text
+}
+
+func newPacker(s *Store, file *spillFile) *packer {
+	w := &packer{s: s, file: file, at: file.size, columns: withKeys(s.columns, s.keys, s.keyed)}
+	w.values = make([][]int64, columnNumber(len(w.columns))+len(w.columns))
+	const apart = blockRows + 8 // were they a power of two apart, they would be in each other's way in the cache
+	all := make([]int64, len(w.values)*apart)
+	for n := range w.values {
+		w.values[n] = all[n*apart:][:blockRows]
+	}
+	w.inner = make([][]byte, len(w.columns))
+	return w
 }
 
 func (w *packer) place() int64 { return w.at + int64(len(w.buf)) }
@@ -48,85 +100,240 @@ func (w *packer) flush() error {
 	return err
 }
 
-// piece writes rows of a chunk. They become several packs where the text of some is in another dictionary.
-func (w *packer) piece(p *cold) (packs []*pack, err error) {
-	step := 512
-	if w.s.heldRow() > 64<<10 {
-		step = 16 // text that is gathered at once may take 2 GiB
+// setShape says how rows are to lie in columns: text in a dictionary where all of them have the same.
+func (w *packer) setShape(refs []Ref) {
+	var segments []Ref // a row of each
+	for rest := refs; len(rest) > 0; rest = rest[len(segmentRun(rest)):] {
+		segments = append(segments, rest[0])
 	}
-	var k *pack
-	end := func() {
-		if k == nil {
-			return
+	slices.SortFunc(segments, func(a, b Ref) int { return cmp.Compare(a.Segment, b.Segment) })
+	segments = slices.CompactFunc(segments, func(a, b Ref) bool { return a.Segment == b.Segment })
+	w.shape = make([]Column, len(w.columns))
+	for n, columns := range w.columns {
+		w.shape[n] = columns[refs[0].Segment].emptyText()
+		if w.shape[n].layout == layoutBytes {
+			if dict, _ := sharedDictionary(columns, segments); dict != nil {
+				w.shape[n] = Column{layout: layoutCode, dt: dict.dt, kids: []Column{*dict}}
+			}
 		}
+	}
+	if alike(w.s.shape, w.shape) {
+		w.shape = w.s.shape
+	}
+	w.s.shape = w.shape
+}
+
+// pack writes rows of a chunk.
+func (w *packer) pack(c *chunk, from, to int) (packs []*pack, err error) {
+	w.setShape(c.ref[from:to])
+	k := &pack{file: w.file, shape: w.shape, from: from, to: to}
+	total := w.measure(k, c)
+	if total > mostPack && to-from > 1 {
+		half := (from + to) / 2
+		if packs, err = w.pack(c, from, half); err != nil {
+			return nil, err
+		}
+		more, err := w.pack(c, half, to)
+		return append(packs, more...), err
+	}
+	if total > math.MaxUint32 {
+		return nil, fmt.Errorf("a row of %d MiB does not fit into the state", total>>20)
+	}
+	k.start = w.place()
+	k.at = make([]uint32, 0, to-from+1)
+	for at := from; at < to; at += blockRows {
+		if err := w.write(k, c, at, min(at+blockRows, to)); err != nil {
+			return nil, err
+		}
+	}
+	k.at = append(k.at, uint32(w.place()-k.start))
+	return []*pack{k}, nil
+}
+
+// measure sets how the numbers of a pack are written, and gives the bytes that its rows take.
+func (w *packer) measure(k *pack, c *chunk) (total int64) {
+	k.numbers = make([]number, len(w.values))
+	most := make([]int64, len(w.values))
+	for n := range k.numbers {
+		k.numbers[n].least, most[n] = math.MaxInt64, math.MinInt64
+	}
+	first := columnNumber(len(k.shape))
+	for at := k.from; at < k.to; at += blockRows {
+		rows := min(blockRows, k.to-at)
+		w.block(k, c, at, at+rows)
+		for n := range k.numbers {
+			low, high := k.numbers[n].least, most[n]
+			if x := n - first; x >= 0 && w.nulls(x, rows) {
+				for i, v := range w.values[n][:rows] {
+					if !w.null(x, i) {
+						low, high = min(low, v), max(high, v)
+					}
+				}
+			} else {
+				for _, v := range w.values[n][:rows] {
+					low, high = min(low, v), max(high, v)
+				}
+			}
+			k.numbers[n].least, most[n] = low, high
+		}
+		for n := range k.shape {
+			if !k.shape[n].number() {
+				for _, v := range w.values[first+n][:rows] {
+					total += v
+				}
+			}
+		}
+	}
+	for n := range k.numbers {
+		x := &k.numbers[n]
+		x.at = int32(k.fixed)
+		if most[n] > x.least {
+			width := (bits.Len64(uint64(most[n])-uint64(x.least)) + 7) / 8
+			x.mask = math.MaxUint64 >> (64 - 8*width)
+			k.fixed += width
+		}
+	}
+	return total + int64(k.fixed)*int64(k.to-k.from)
+}
+
+func (w *packer) null(column, i int) bool {
+	return w.values[numberNulls+column>>6][i]>>(column&63)&1 != 0
+}
+
+// nulls reports whether a column is NULL in one of the block's rows.
+func (w *packer) nulls(column, rows int) bool {
+	any := int64(0)
+	for _, v := range w.values[numberNulls+column>>6][:rows] {
+		any |= v
+	}
+	return any>>(column&63)&1 != 0
+}
+
+// block sets the numbers of some of a chunk's rows.
+func (w *packer) block(k *pack, c *chunk, from, to int) {
+	for i, h := range c.hash[from:to] {
+		w.values[numberHash][i] = int64(h)
+	}
+	first := columnNumber(len(k.shape))
+	for n := numberNulls; n < first; n++ {
+		clear(w.values[n])
+	}
+	for n := range w.inner {
+		w.inner[n] = w.inner[n][:0]
+	}
+	for refs, at := c.ref[from:to], 0; len(refs) > 0; {
+		run := segmentRun(refs)
+		segment := refs[0].Segment
+		for i, r := range run {
+			part, offset := w.s.segments[segment].position(r.Row)
+			w.values[numberPartition][at+i], w.values[numberOffset][at+i] = int64(part), offset
+		}
+		for n, columns := range w.columns {
+			x := columns[segment]
+			if x.nullable() {
+				nulls := w.values[numberNulls+n>>6][at:]
+				for i, r := range run {
+					if x.Null(int(r.Row)) {
+						nulls[i] |= 1 << (n & 63)
+					}
+				}
+			}
+			w.column(n, x, run, w.values[first+n][at:at+len(run)])
+		}
+		refs, at = refs[len(run):], at+len(run)
+	}
+}
+
+// segmentRun is the rows at the front that are of one segment.
+func segmentRun(refs []Ref) []Ref {
+	n := 1
+	for n < len(refs) && refs[n].Segment == refs[0].Segment {
+		n++
+	}
+	return refs[:n]
+}
+
+// column sets the numbers of rows of column n, which they have in x: those of values that are NULL mean nothing, unless they
+// are lengths.
+func (w *packer) column(n int, x *Column, rows []Ref, out []int64) {
+	switch x.layout {
+	case layoutNull:
+		clear(out)
+	case layoutBit:
+		for i, r := range rows {
+			out[i] = bit(x.data, x.offset+int(r.Row))
+		}
+	case layout2:
+		widen(x.v2(), rows, out)
+	case layout4:
+		widen(x.v4(), rows, out)
+	case layout8:
+		widen(x.v8(), rows, out)
+	case layoutCode:
+		if widen(x.v4(), rows, out); w.shape[n].layout == layoutBytes {
+			for i, r := range rows {
+				out[i] = int64(len(x.Bytes(int(r.Row))))
+			}
+		}
+	case layoutBytes:
+		for i, r := range rows {
+			if out[i] = int64(x.offsets[r.Row+1] - x.offsets[r.Row]); x.valid != nil && x.Null(int(r.Row)) {
+				out[i] = 0
+			}
+		}
+	default:
+		for i, r := range rows {
+			had := len(w.inner[n])
+			if !x.Null(int(r.Row)) {
+				w.inner[n] = x.put(w.inner[n], int(r.Row))
+			}
+			out[i] = int64(len(w.inner[n]) - had)
+		}
+	}
+}
+
+func widen[T int16 | int32 | int64](values []T, rows []Ref, out []int64) {
+	for i, r := range rows {
+		out[i] = int64(values[r.Row])
+	}
+}
+
+// write writes some of a pack's rows.
+func (w *packer) write(k *pack, c *chunk, from, to int) error {
+	w.block(k, c, from, to)
+	inner := slices.Clone(w.inner)
+	first := columnNumber(len(k.shape))
+	var lengths []int // the columns whose values are bytes
+	for n := range k.shape {
+		if !k.shape[n].number() && k.shape[n].layout != layoutNull {
+			lengths = append(lengths, n)
+		}
+	}
+	numbers, values := k.numbers, w.values[:len(k.numbers)]
+	for i, r := range c.ref[from:to] {
 		k.at = append(k.at, uint32(w.place()-k.start))
-		if alike(w.s.shape, k.shape) {
-			k.shape = w.s.shape
+		had := len(w.buf)
+		b := slices.Grow(w.buf, k.fixed+slack)
+		row := b[had : had+k.fixed+slack]
+		for n := range numbers { // what is written behind a number is overwritten by the next
+			x := &numbers[n]
+			binary.LittleEndian.PutUint64(row[x.at:], uint64(values[n][i]-x.least))
 		}
-		w.s.shape = k.shape
-	}
-	for from := p.from; from < p.to; from += step {
-		to := min(from+step, p.to)
-		cols, err := w.s.gatherAll(p.c.ref[from:to])
-		if err != nil {
-			return nil, err
-		}
-		for i := from; i < to; i++ {
-			if k == nil || i == from && !adoptAll(k.shape, cols) || w.place()-k.start > mostPack {
-				end()
-				k = &pack{file: w.file, positioned: w.s.positioned, from: i, start: w.place(), at: make([]uint32, 0, p.to-i+1)}
-				for n := range cols {
-					k.shape = append(k.shape, cols[n].empty())
-				}
-				packs = append(packs, k)
+		b = b[:had+k.fixed]
+		for _, n := range lengths {
+			length := w.values[first+n][i]
+			if k.shape[n].layout != layoutBytes {
+				b = append(b, inner[n][:length]...)
+				inner[n] = inner[n][length:]
+			} else if length > 0 {
+				b = append(b, w.columns[n][r.Segment].Bytes(int(r.Row))...)
 			}
-			k.at = append(k.at, uint32(w.place()-k.start))
-			w.put(k, cols, p.c, i, i-from)
-			k.to = i + 1
-			if len(w.buf) >= bufferBytes {
-				if err := w.flush(); err != nil {
-					return nil, err
-				}
+		}
+		if w.buf = b; len(b) >= bufferBytes {
+			if err := w.flush(); err != nil {
+				return err
 			}
 		}
 	}
-	end()
-	return packs, nil
-}
-
-// gatherAll copies what is held of rows in memory: the columns, and the keys that are computed.
-func (s *Store) gatherAll(refs []Ref) ([]Column, error) {
-	columns := withKeys(s.columns, s.keys, s.keyed)
-	out := make([]Column, len(columns))
-	for i, t := range withKeys(s.types, s.keyTypes, s.keyed) {
-		a, err := GatherCoded(t, columns[i], refs)
-		if err != nil {
-			return nil, err
-		}
-		out[i] = View(a)
-	}
-	return out, nil
-}
-
-// put writes row i of a chunk, which is row at of the columns: its hash, where it is from, which of its columns are NULL,
-// and the others.
-func (w *packer) put(k *pack, cols []Column, c *chunk, i, at int) {
-	b := binary.LittleEndian.AppendUint64(w.buf, c.hash[i])
-	if k.positioned {
-		part, offset := w.s.Position(c.ref[i])
-		b = binary.LittleEndian.AppendUint32(b, uint32(part))
-		b = binary.LittleEndian.AppendUint64(b, uint64(offset))
-	}
-	nulls := len(b)
-	for range (len(cols) + 7) / 8 {
-		b = append(b, 0)
-	}
-	for n := range cols {
-		if cols[n].Null(at) {
-			b[nulls+n>>3] |= 1 << (n & 7)
-		} else {
-			b = cols[n].put(b, at)
-		}
-	}
-	w.buf = b
+	return nil
 }

@@ -6,9 +6,17 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/bitutil"
 )
 
-// Rows on disk lie one behind the other, all of a row's values together, so that one that is found is read at once. Whole
-// numbers take as many bytes as they need, text and lists have their length in front, all else is as wide as its type. What
-// is NULL takes a bit.
+// A value that is no number is bytes on disk: text as it is, a decimal as wide as its type, a list its length and its
+// values, a struct its fields. A value within another has a byte in front that says whether it is NULL.
+
+// number reports whether a value is one number on disk.
+func (c *Column) number() bool {
+	switch c.layout {
+	case layoutBit, layout2, layout4, layout8, layoutCode:
+		return true
+	}
+	return false
+}
 
 // put appends the value of row i, which is not NULL.
 func (c *Column) put(b []byte, i int) []byte {
@@ -17,20 +25,14 @@ func (c *Column) put(b []byte, i int) []byte {
 		return append(b, byte(bit(c.data, c.offset+i)))
 	case layout2:
 		return append(b, c.data[2*i:2*i+2]...)
-	case layout4, layoutCode:
-		if c.whole {
-			return binary.AppendVarint(b, int64(c.v4()[i]))
-		}
+	case layout4:
 		return append(b, c.data[4*i:4*i+4]...)
 	case layout8:
-		if c.whole {
-			return binary.AppendVarint(b, c.v8()[i])
-		}
 		return append(b, c.data[8*i:8*i+8]...)
 	case layout16:
 		return append(b, c.data[16*i:16*i+16]...)
-	case layoutBytes:
-		text := c.data[c.offsets[i]:c.offsets[i+1]]
+	case layoutBytes, layoutCode:
+		text := c.Bytes(i)
 		return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 	case layoutList:
 		from, to := int(c.offsets[i]), int(c.offsets[i+1])
@@ -58,27 +60,14 @@ func (c *Column) putInner(b []byte, i int) []byte {
 func (c *Column) take(b []byte) []byte {
 	switch c.layout {
 	case layoutBit:
-		if c.n&7 == 0 {
-			c.data = append(c.data, 0)
-		}
-		c.data[c.n>>3] |= b[0] << (c.n & 7)
+		c.addBit(b[0])
 		b = b[1:]
 	case layout2:
 		c.data, b = append(c.data, b[:2]...), b[2:]
-	case layout4, layoutCode:
-		if c.whole {
-			v, n := binary.Varint(b)
-			c.data, b = binary.NativeEndian.AppendUint32(c.data, uint32(v)), b[n:]
-		} else {
-			c.data, b = append(c.data, b[:4]...), b[4:]
-		}
+	case layout4:
+		c.data, b = append(c.data, b[:4]...), b[4:]
 	case layout8:
-		if c.whole {
-			v, n := binary.Varint(b)
-			c.data, b = binary.NativeEndian.AppendUint64(c.data, uint64(v)), b[n:]
-		} else {
-			c.data, b = append(c.data, b[:8]...), b[8:]
-		}
+		c.data, b = append(c.data, b[:8]...), b[8:]
 	case layout16:
 		c.data, b = append(c.data, b[:16]...), b[16:]
 	case layoutBytes:
@@ -115,9 +104,7 @@ var zeros [16]byte
 func (c *Column) takeNull() {
 	switch c.layout {
 	case layoutBit:
-		if c.n&7 == 0 {
-			c.data = append(c.data, 0)
-		}
+		c.addBit(0)
 	case layout2:
 		c.data = append(c.data, zeros[:2]...)
 	case layout4, layoutCode:
@@ -136,6 +123,28 @@ func (c *Column) takeNull() {
 	c.taken(false)
 }
 
+// takeNumber adds a value that is a number.
+func (c *Column) takeNumber(v int64) {
+	switch c.layout {
+	case layoutBit:
+		c.addBit(byte(v))
+	case layout2:
+		c.data = binary.NativeEndian.AppendUint16(c.data, uint16(v))
+	case layout4, layoutCode:
+		c.data = binary.NativeEndian.AppendUint32(c.data, uint32(v))
+	case layout8:
+		c.data = binary.NativeEndian.AppendUint64(c.data, uint64(v))
+	}
+	c.taken(true)
+}
+
+func (c *Column) addBit(b byte) {
+	if c.n&7 == 0 {
+		c.data = append(c.data, 0)
+	}
+	c.data[c.n>>3] |= b << (c.n & 7)
+}
+
 func (c *Column) taken(valid bool) {
 	if c.valid != nil || !valid {
 		for len(c.valid)*8 <= c.n {
@@ -148,9 +157,9 @@ func (c *Column) taken(valid bool) {
 	c.n++
 }
 
-// empty is a column like c without rows, which take can add to.
+// empty is a column like c without rows, which rows can be added to.
 func (c *Column) empty() Column {
-	e := Column{layout: c.layout, float: c.float, whole: c.whole, dt: c.dt}
+	e := Column{layout: c.layout, float: c.float, dt: c.dt}
 	switch c.layout {
 	case layoutBytes, layoutList:
 		e.offsets = []int32{0}
@@ -159,9 +168,17 @@ func (c *Column) empty() Column {
 		return e
 	}
 	for k := range c.kids {
-		e.kids = append(e.kids, c.kids[k].empty())
+		e.kids = append(e.kids, c.kids[k].emptyText())
 	}
 	return e
+}
+
+// emptyText is empty, with text as it is where c has it in a dictionary.
+func (c *Column) emptyText() Column {
+	if c.layout == layoutCode {
+		return Column{layout: layoutBytes, dt: c.dt, offsets: []int32{0}}
+	}
+	return c.empty()
 }
 
 // clear takes all rows out of a column that was empty once, and keeps its memory for others.
@@ -177,8 +194,8 @@ func (c *Column) clear() {
 	}
 }
 
-// adopt makes c a column that rows of o can be added to as well, where that can be: text in a dictionary goes with text
-// in the same, of which the longer one serves both.
+// adopt makes c, which came from empty, a column that rows of o, which did so, too, can be added to as well, where that
+// can be: text in a dictionary goes with text in the same, of which the longer one serves both.
 func (c *Column) adopt(o *Column) bool {
 	if c.layout != o.layout {
 		return false
@@ -194,12 +211,6 @@ func (c *Column) adopt(o *Column) bool {
 		}
 		if other.n > mine.n {
 			c.kids = o.kids
-		}
-		return true
-	}
-	for k := range c.kids {
-		if !c.kids[k].adopt(&o.kids[k]) {
-			return false
 		}
 	}
 	return true
@@ -222,7 +233,7 @@ func alike(columns, others []Column) bool {
 	}
 	for i := range columns {
 		c, o := &columns[i], &others[i]
-		if c.layout != o.layout || c.layout == layoutCode && c.kids[0].n != o.kids[0].n || c.layout != layoutCode && !alike(c.kids, o.kids) {
+		if c.layout != o.layout || c.layout == layoutCode && c.kids[0].n != o.kids[0].n {
 			return false
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,9 +14,9 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
-// fill appends a random value to a builder, or NULL.
-func fill(rng *rand.Rand, b array.Builder) {
-	if rng.IntN(5) == 0 {
+// fill appends a random value to a builder, or NULL where it may be.
+func fill(rng *rand.Rand, b array.Builder, null bool) {
+	if null && rng.IntN(5) == 0 {
 		b.AppendNull()
 		return
 	}
@@ -48,26 +49,26 @@ func fill(rng *rand.Rand, b array.Builder) {
 	case *array.StructBuilder:
 		b.Append(true)
 		for k := range b.NumField() {
-			fill(rng, b.FieldBuilder(k))
+			fill(rng, b.FieldBuilder(k), true)
 		}
 	case *array.MapBuilder:
 		b.Append(true)
 		for i := range rng.IntN(4) {
 			b.KeyBuilder().(*array.StringBuilder).Append(fmt.Sprint("key ", i))
-			fill(rng, b.ItemBuilder())
+			fill(rng, b.ItemBuilder(), true)
 		}
 	case *array.ListBuilder:
 		b.Append(true)
 		for range rng.IntN(4) {
-			fill(rng, b.ValueBuilder())
+			fill(rng, b.ValueBuilder(), true)
 		}
 	default:
 		panic(fmt.Sprintf("no values for %T", b))
 	}
 }
 
-// TestRowsKeepEveryType writes rows of every type that a column may have, takes them into columns that were used before, and
-// compares.
+// TestRowsKeepEveryType writes rows of every type that a column may have to disk, of so many columns that one number does not
+// say which are NULL, and compares them with what is read back, in any order.
 func TestRowsKeepEveryType(t *testing.T) {
 	p := arrow.PrimitiveTypes
 	types := []arrow.DataType{
@@ -82,43 +83,74 @@ func TestRowsKeepEveryType(t *testing.T) {
 		arrow.StructOf(arrow.Field{Name: "a", Type: p.Int64, Nullable: true}, arrow.Field{Name: "b", Type: arrow.BinaryTypes.String, Nullable: true}),
 		arrow.ListOf(arrow.ListOf(arrow.StructOf(arrow.Field{Name: "x", Type: arrow.FixedWidthTypes.Boolean, Nullable: true}, arrow.Field{Name: "y", Type: arrow.ListOf(p.Int32), Nullable: true}))),
 	)
+	types = slices.Concat(types, types, types)
 	for seed := range uint64(20) {
 		rng := rand.New(rand.NewPCG(seed, 8))
-		for _, dt := range types {
-			b := array.NewBuilder(memory.DefaultAllocator, dt)
-			n := 1 + rng.IntN(40)
-			for range n {
-				fill(rng, b)
+		s := NewStore(1, types, 1)
+		s.Describe(nil, []int{4})
+		d, err := NewDisk(t.Context(), t.TempDir(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.SpillTo(d)
+		var want []Column
+		for b := range 3 { // segments, of which some have no NULL
+			n := 1 + rng.IntN(2*blockRows)
+			cols := make([]Column, len(types))
+			for i, dt := range types {
+				build := array.NewBuilder(memory.DefaultAllocator, dt)
+				from := rng.IntN(3)
+				for range from + n {
+					fill(rng, build, rng.IntN(3) > 0 && (b+i)%2 == 0)
+				}
+				cols[i] = View(array.NewSlice(build.NewArray(), int64(from), int64(from+n)))
 			}
-			whole := b.NewArray()
-			from := rng.IntN(n)
-			c := View(array.NewSlice(whole, int64(from), int64(n)))
-			into := c.empty()
-			for range 2 {
-				var ends []int
-				var bytes []byte
-				for i := range c.n {
-					if !c.Null(i) {
-						bytes = c.put(bytes, i)
-					}
-					ends = append(ends, len(bytes))
+			rows, hashes := make([]int32, n), make([]uint64, n)
+			for i := range rows {
+				rows[i], hashes[i] = int32(i), rng.Uint64()
+			}
+			seg := s.Add(cols, cols[4:5], make([]int64, n), nil, nil, 1)
+			s.Insert(seg, rows, hashes, nil)
+			s.Unpin(seg)
+			for i := range cols {
+				if b == 0 {
+					want = append(want, cols[i].empty())
 				}
-				into.clear()
-				for i := range c.n {
-					if c.Null(i) {
-						into.takeNull()
-						continue
-					}
-					if bytes = into.take(bytes); len(bytes) != ends[c.n-1]-ends[i] {
-						t.Fatalf("seed %d, %s: row %d is followed by %d bytes, want %d", seed, dt, i, len(bytes), ends[c.n-1]-ends[i])
-					}
-				}
-				for i := range c.n {
-					if !c.Identical(i, &into, i) || into.Null(i) != c.Null(i) {
-						t.Fatalf("seed %d, %s: row %d of %v came back as %s", seed, dt, i, c.Text(i), into.Text(i))
+				for row := range n {
+					if cols[i].Null(row) {
+						want[i].takeNull()
+					} else {
+						want[i].take(cols[i].put(nil, row))
 					}
 				}
 			}
+		}
+		if err := s.Balance(nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, n := s.Spilled(); n != s.Rows() {
+			t.Fatalf("seed %d: %d of %d rows are on disk", seed, n, s.Rows())
+		}
+		var rows []Row
+		for i := range int32(s.Rows()) {
+			rows = append(rows, Row{Entry: Entry{s.buckets[0], i}})
+		}
+		for range 2 {
+			for some := range slices.Chunk(rows, 1+rng.IntN(2*blockRows)) {
+				if err := s.load(some); err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range some {
+					for i := range types {
+						got := s.Column(i)[r.Ref.Segment]
+						if !want[i].Identical(int(r.i), got, int(r.Ref.Row)) {
+							t.Fatalf("seed %d, %s: row %d, %s, came back as %s", seed, types[i], r.i, want[i].Text(int(r.i)), got.Text(int(r.Ref.Row)))
+						}
+					}
+				}
+				s.Unload()
+			}
+			rng.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
 		}
 	}
 }

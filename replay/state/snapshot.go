@@ -321,18 +321,18 @@ func (s *Snapshot) batch(f *freshRows) (cols []arrow.Array, err error) {
 	columns, held, refs := withKeys(s.columns, s.keys, s.keyed), s.held, f.ref
 	hashes, times := f.hash, f.time
 	if f.pack != nil {
-		u, hash, err := f.read()
+		u, err := f.read()
 		if err != nil {
 			return nil, err
 		}
 		for i := range columns {
 			columns[i] = []*Column{&u.cols[i]}
 		}
-		refs = make([]Ref, len(hash))
+		refs = make([]Ref, len(u.times))
 		for i := range refs {
 			refs[i].Row = uint32(i)
 		}
-		held, hashes, times = []*segment{&u.segment}, hash, u.times
+		held, hashes, times = []*segment{&u.segment}, u.hashes, u.times
 	}
 	for i, t := range withKeys(s.types, s.keyTypes, s.keyed) {
 		a, err := Gather(t, columns[i], refs)
@@ -355,14 +355,14 @@ func (s *Snapshot) batch(f *freshRows) (cols []arrow.Array, err error) {
 }
 
 // read gets the rows of a pack.
-func (f *freshRows) read() (*unpacked, []uint64, error) {
+func (f *freshRows) read() (*unpacked, error) {
 	u := unpack(f.pack)
-	var w readAhead
-	hashes := make([]uint64, 0, f.to-f.from)
+	var b batch
 	for i := f.from; i < f.to; i++ {
-		if !w.has(f.pack, i) {
-			if err := w.read(f.pack, i, f.to-1); err != nil {
-				return nil, nil, err
+		if !b.has(f.pack, i) {
+			u.take(&b)
+			if err := b.read(f.pack, i, f.to-1); err != nil {
+				return nil, err
 			}
 		}
 		t := f.min
@@ -371,9 +371,10 @@ func (f *freshRows) read() (*unpacked, []uint64, error) {
 		} else {
 			t = f.time[i-f.from]
 		}
-		hashes = append(hashes, u.take(f.pack, w.row(i), t))
+		b.add(f.pack, i, t)
 	}
-	return u, hashes, nil
+	u.take(&b)
+	return u, nil
 }
 
 // growing is a file in memory that is only ever written at its end; the writer asks where that is.

@@ -38,7 +38,7 @@ type Store struct {
 	shape    []Column    // of the pack that was written last
 	unpacked []*unpacked // rows that were read from disk
 	loaded   int
-	ahead    readAhead
+	batch    batch
 
 	slots []uint64 // scratch of Probe and Insert
 	live  []int32
