@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"runtime/metrics"
+	"time"
 
 	"github.com/lockstep-data/lockstep/replay/state"
 	"github.com/lockstep-data/lockstep/schema"
@@ -13,9 +15,8 @@ import (
 const (
 	// leastMemory is what a run needs that holds nothing.
 	leastMemory = 64 << 20
-	// garbage is how much waits to be collected, in percent of what is held. Collecting arrays, large and without pointers,
-	// costs little; memory that was not touched before costs more.
-	garbage = 50
+	// leastGarbage is worth a collection.
+	leastGarbage = 256 << 20
 	// someMemory is taken where the system does not tell how much there is.
 	someMemory = 4 << 30
 )
@@ -42,12 +43,52 @@ func (o *replayOptions) takeMemory(ctx context.Context) (disk *state.Disk, relea
 	if disk, err = state.NewDisk(ctx, dir, limit); err != nil {
 		return nil, nil, err
 	}
+	return disk, LimitMemory(limit), nil
+}
+
+// LimitMemory keeps the process below limit bytes of memory, until release is called, and says how often to collect, unless
+// GOGC does.
+func LimitMemory(limit int64) (release func()) {
 	// Beside what the runtime counts there is the program itself, and what it takes for a moment.
 	before := debug.SetMemoryLimit(-1)
 	debug.SetMemoryLimit(min(before, limit/8*7))
-	percent := debug.SetGCPercent(garbage)
-	return disk, func() {
+	if os.Getenv("GOGC") != "" {
+		return func() { debug.SetMemoryLimit(before) }
+	}
+	usual := debug.SetGCPercent(100)
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		live, percent := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}, 100
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+			metrics.Read(live)
+			if p := garbage(int64(live[0].Value.Uint64()), limit); p != percent {
+				percent = p
+				debug.SetGCPercent(p)
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
 		debug.SetMemoryLimit(before)
-		debug.SetGCPercent(percent)
-	}, nil
+		debug.SetGCPercent(usual)
+	}
+}
+
+// garbage is how much may wait to be collected, in percent of what is held: as much again, up to an eighth of the limit.
+// Collecting what a state holds, large arrays without pointers, costs little; touching memory anew costs more.
+func garbage(live, limit int64) int {
+	most := max(limit/8, leastGarbage)
+	if live <= most {
+		return 100
+	}
+	return int(max(5, most*20/live*5)) // by steps, as each change stops the process for a moment
 }

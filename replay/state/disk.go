@@ -22,7 +22,11 @@ type Disk struct {
 	now, peak, written atomic.Int64 // bytes on disk
 }
 
-const spillName = "lockstep-*.spill"
+const (
+	spillName = "lockstep-*.spill"
+	// besides is about what a run takes that is not its state.
+	besides = 512 << 20
+)
 
 type callsKey struct{}
 
@@ -33,9 +37,10 @@ func WithCalls(ctx context.Context, call func(name string, do func() error) erro
 }
 
 // NewDisk takes a folder, which is made if need be, for the stores of a process that shall take at most limit bytes of
-// memory. The stores shall have half of it: the rest is for rows on their way and for what waits to be collected.
+// memory. The stores shall have half of it, or three quarters less what other things take: the rest is for rows on their way
+// and for what waits to be collected.
 func NewDisk(ctx context.Context, dir string, limit int64) (*Disk, error) {
-	d := &Disk{dir: dir, budget: limit / 2}
+	d := &Disk{dir: dir, budget: max(limit/2, limit/4*3-besides)}
 	if watch, ok := ctx.Value(callsKey{}).(func(string, func() error) error); ok {
 		d.watch, d.budget = watch, 0
 	}
