@@ -52,16 +52,17 @@ func LimitMemory(limit int64) (release func()) {
 	// Beside what the runtime counts there is the program itself, and what it takes for a moment.
 	before := debug.SetMemoryLimit(-1)
 	debug.SetMemoryLimit(min(before, limit/8*7))
-	if os.Getenv("GOGC") != "" {
+	const usual = 100
+	if percent := debug.SetGCPercent(usual); percent != usual {
+		debug.SetGCPercent(percent)
 		return func() { debug.SetMemoryLimit(before) }
 	}
-	usual := debug.SetGCPercent(100)
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
-		live, percent := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}, 100
+		live, percent := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}, usual
 		for {
 			select {
 			case <-done:
