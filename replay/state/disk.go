@@ -183,13 +183,10 @@ type cold struct {
 	from, to int
 }
 
-// heldRow is what a row in memory takes, by the average.
-func (s *Store) heldRow() int64 { return s.held / int64(max(s.rows-s.onDisk, 1)) }
-
 // coldest chooses rows of about so many bytes in memory, of the earliest buckets. The chunk that rows were added to last
 // comes last: a chunk that goes to disk as a whole needs no references.
 func (s *Store) coldest(bytes int64) (out []cold) {
-	rows := bytes/max(s.heldRow(), 1) + 1
+	rows := bytes/max(s.held/int64(max(s.rows-s.onDisk, 1)), 1) + 1
 	var growing cold
 	for _, b := range s.buckets {
 		for _, c := range b.chunks {

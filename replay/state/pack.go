@@ -8,6 +8,7 @@ import (
 	"math/bits"
 	"slices"
 	"sort"
+	"unsafe"
 )
 
 // pack is rows of a chunk on disk. It never changes.
@@ -54,7 +55,9 @@ const mostPack = 1 << 30
 func (k *pack) bytes() int64 { return int64(k.at[len(k.at)-1]) }
 
 // memory is what a pack takes besides its file.
-func (k *pack) memory() int64 { return int64(4*cap(k.at) + 24*len(k.numbers)) }
+func (k *pack) memory() int64 {
+	return int64(4*cap(k.at) + int(unsafe.Sizeof(number{}))*len(k.numbers))
+}
 
 // packOf is the pack that row i of a chunk lies in.
 func (c *chunk) packOf(i int) *pack {
@@ -75,7 +78,6 @@ type packer struct {
 	buf  []byte
 
 	columns [][]*Column // and the keys that are computed
-	shape   []Column    // of the pack
 	values  [][]int64   // of the block, by number
 	inner   [][]byte    // of the block, by column: its values, where they are neither numbers nor text
 }
@@ -100,33 +102,32 @@ func (w *packer) flush() error {
 	return err
 }
 
-// setShape says how rows are to lie in columns: text in a dictionary where all of them have the same.
-func (w *packer) setShape(refs []Ref) {
+// shape is how rows are to lie in columns: text in a dictionary where all of them have the same.
+func (w *packer) shape(refs []Ref) []Column {
 	var segments []Ref // a row of each
 	for rest := refs; len(rest) > 0; rest = rest[len(segmentRun(rest)):] {
 		segments = append(segments, rest[0])
 	}
 	slices.SortFunc(segments, func(a, b Ref) int { return cmp.Compare(a.Segment, b.Segment) })
 	segments = slices.CompactFunc(segments, func(a, b Ref) bool { return a.Segment == b.Segment })
-	w.shape = make([]Column, len(w.columns))
+	shape := make([]Column, len(w.columns))
 	for n, columns := range w.columns {
-		w.shape[n] = columns[refs[0].Segment].emptyText()
-		if w.shape[n].layout == layoutBytes {
+		shape[n] = columns[refs[0].Segment].emptyText()
+		if shape[n].layout == layoutBytes {
 			if dict, _ := sharedDictionary(columns, segments); dict != nil {
-				w.shape[n] = Column{layout: layoutCode, dt: dict.dt, kids: []Column{*dict}}
+				shape[n] = Column{layout: layoutCode, dt: dict.dt, kids: []Column{*dict}}
 			}
 		}
 	}
-	if alike(w.s.shape, w.shape) {
-		w.shape = w.s.shape
+	if !alike(w.s.shape, shape) {
+		w.s.shape = shape
 	}
-	w.s.shape = w.shape
+	return w.s.shape
 }
 
 // pack writes rows of a chunk.
 func (w *packer) pack(c *chunk, from, to int) (packs []*pack, err error) {
-	w.setShape(c.ref[from:to])
-	k := &pack{file: w.file, shape: w.shape, from: from, to: to}
+	k := &pack{file: w.file, shape: w.shape(c.ref[from:to]), from: from, to: to}
 	total := w.measure(k, c)
 	if total > mostPack && to-from > 1 {
 		half := (from + to) / 2
@@ -238,7 +239,7 @@ func (w *packer) block(k *pack, c *chunk, from, to int) {
 					}
 				}
 			}
-			w.column(n, x, run, w.values[first+n][at:at+len(run)])
+			w.column(n, k.shape[n].layout, x, run, w.values[first+n][at:at+len(run)])
 		}
 		refs, at = refs[len(run):], at+len(run)
 	}
@@ -253,9 +254,9 @@ func segmentRun(refs []Ref) []Ref {
 	return refs[:n]
 }
 
-// column sets the numbers of rows of column n, which they have in x: those of values that are NULL mean nothing, unless they
-// are lengths.
-func (w *packer) column(n int, x *Column, rows []Ref, out []int64) {
+// column sets the numbers of rows of column n, which is to have a layout and which they have in x: those of values that are
+// NULL mean nothing, unless they are lengths.
+func (w *packer) column(n int, to layout, x *Column, rows []Ref, out []int64) {
 	switch x.layout {
 	case layoutNull:
 		clear(out)
@@ -270,7 +271,7 @@ func (w *packer) column(n int, x *Column, rows []Ref, out []int64) {
 	case layout8:
 		widen(x.v8(), rows, out)
 	case layoutCode:
-		if widen(x.v4(), rows, out); w.shape[n].layout == layoutBytes {
+		if widen(x.v4(), rows, out); to == layoutBytes {
 			for i, r := range rows {
 				out[i] = int64(len(x.Bytes(int(r.Row))))
 			}
