@@ -170,7 +170,7 @@ func (g *graph) lead(ctx context.Context) error {
 		if committing || tick == nil || atEnd == len(g.order) || !stopping && !due() {
 			continue
 		}
-		cp, work, err := g.cut(ctx)
+		cp, work, err := g.cut(ctx, stopping)
 		if err != nil {
 			return err
 		}
@@ -182,11 +182,14 @@ func (g *graph) lead(ctx context.Context) error {
 // ErrPaused says that a run was stopped, and that its checkpoint holds all it did.
 var ErrPaused = errors.New("stopped; the checkpoint holds all that was done")
 
-// cut brings the run to rest, notes all it holds and lets it go on.
-func (g *graph) cut(ctx context.Context) (*Checkpoint, [][]capture, error) {
+// cut brings the run to rest, notes all it holds and lets it go on. Behind the last epoch it stays at rest: an output
+// that is visible as it is written would have rows that the checkpoint does not know of.
+func (g *graph) cut(ctx context.Context, last bool) (*Checkpoint, [][]capture, error) {
 	epoch := g.job.Checkpoints.epoch + 1
 	resume := make(chan struct{})
-	defer close(resume)
+	if !last {
+		defer close(resume)
+	}
 	for _, r := range g.readers {
 		r.hold.ask(epoch, resume)
 	}
