@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"math"
 	"net"
@@ -122,13 +123,14 @@ func Client(opts ClientOptions) ([]kgo.Opt, error) {
 		// The client's 5 s would be how long a moved leader or a new partition goes unnoticed.
 		kgo.MetadataMinAge(time.Second),
 	}
+	var secure *tls.Config
 	if opts.TLS != nil {
-		conf, err := tlsConfig(*opts.TLS)
-		if err != nil {
+		var err error
+		if secure, err = tlsConfig(*opts.TLS); err != nil {
 			return nil, err
 		}
-		out = append(out, kgo.DialTLSConfig(conf))
 	}
+	out = append(out, kgo.Dialer(dialer(secure)))
 	if opts.SASL != nil {
 		mech, err := mechanism(*opts.SASL)
 		if err != nil {
@@ -148,6 +150,37 @@ func address(b string) (string, error) {
 	}
 	return net.JoinHostPort(strings.Trim(b, "[]"), "9092"), nil
 }
+
+// dialer connects to brokers, with TLS where secure is not nil. What the system says of a broker that is away is made an
+// error that the client takes for worth another try. By itself it turns to the next broker then, and where there is none it
+// gives up, in the middle of a commit, too.
+func dialer(secure *tls.Config) func(context.Context, string, string) (net.Conn, error) {
+	plain := &net.Dialer{Timeout: 10 * time.Second}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		var conn net.Conn
+		var err error
+		if secure == nil {
+			conn, err = plain.DialContext(ctx, network, addr)
+		} else {
+			conn, err = (&tls.Dialer{NetDialer: plain, Config: secure}).DialContext(ctx, network, addr)
+		}
+		var op *net.OpError
+		var call *os.SyscallError
+		if errors.As(err, &op) && op.Op == "dial" && errors.As(op.Err, &call) && !errors.Is(call, fs.ErrPermission) {
+			retry := *op
+			retry.Err = &os.SyscallError{Syscall: call.Syscall, Err: away{call.Err}}
+			err = &retry
+		}
+		return conn, err
+	}
+}
+
+// away is an error of the system that may pass.
+type away struct{ error }
+
+func (away) Timeout() bool { return true }
+
+func (a away) Unwrap() error { return a.error }
 
 // pause grows from 100 ms to 5 s: soon enough for a broker that restarts, seldom enough for one that is gone.
 func pause(tries int) time.Duration {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -237,6 +238,37 @@ func TestTransactionsOverFaults(t *testing.T) {
 		t.Fatalf("%d faults", hits)
 	}
 	equal(t, "committed ids", c.committedIDs(t, out), ints(0, 100*n))
+}
+
+// The only broker goes away behind Seal: Publish waits for it, however often it is asked for in vain, and commits once.
+func TestCommitWaitsForTheBroker(t *testing.T) {
+	var l *flaky
+	c := fakeCluster(t, kfake.NumBrokers(1), kfake.ListenFn(func(network, address string) (net.Listener, error) {
+		in, err := net.Listen(network, address)
+		if err != nil {
+			return nil, err
+		}
+		l = &flaky{addr: in.Addr().String(), in: in}
+		return l, nil
+	}))
+	in, out := c.topic(t, 1), c.topic(t, 1)
+	s, w := c.txnSink(t, "waits", in, out)
+	for epoch := int64(1); epoch <= 3; epoch++ {
+		sealed := seal(t, s, w, epoch, 100*int(epoch-1), 100*int(epoch))
+		l.down()
+		published := make(chan error, 1)
+		go func() { published <- s.Publish(t.Context(), epoch, sealed) }()
+		select {
+		case err := <-published:
+			t.Fatalf("epoch %d without a broker: %v", epoch, err)
+		case <-time.After(1500 * time.Millisecond): // of some attempts
+		}
+		l.restart(t)
+		if err := <-published; err != nil {
+			t.Fatalf("epoch %d: %v", epoch, err)
+		}
+	}
+	equal(t, "committed ids", c.committedIDs(t, out), ints(0, 300))
 }
 
 // Brokers that allow only short transactions get them, and those that allow none that outlasts an epoch are an error.
