@@ -111,7 +111,7 @@ func (d *dedupe) judge(ctx context.Context) error {
 		switch {
 		case !duplicate:
 			e.Keep()
-			d.store.Index(e)
+			d.store.Index(e, state.Row{})
 			d.keep(e.Ref, e.Time())
 		case d.store.Identical(kept, e.Ref):
 			d.from.stream.count.duplicates.Add(1)

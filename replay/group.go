@@ -1,8 +1,10 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 
@@ -20,6 +22,9 @@ type group struct {
 	node *sql.Group
 	fail failures
 	next int64 // the end of the first window that has not left and has a row
+
+	linked int64 // of sessions: the rows before this are in the store's index, in the order of their times
+	rows   []state.Row
 }
 
 func newGroup(node *sql.Group, fail failures, aside *sides) *group {
@@ -32,7 +37,10 @@ func newGroup(node *sql.Group, fail failures, aside *sides) *group {
 	default:
 		width = max(100_000, w.Slide)
 	}
-	g := &group{node: node, fail: fail, next: EndOfTime, waiting: newWaiting(node.Input.Fields(), identity(node.Keys), node.Time, node.Of != nil, width, fail.from, aside)}
+	g := &group{node: node, fail: fail, next: EndOfTime, linked: NoTime, waiting: newWaiting(node.Input.Fields(), identity(node.Keys), node.Time, node.Of != nil, width, fail.from, aside)}
+	if node.Window != nil && node.Window.Gap > 0 {
+		g.store.IndexKept()
+	}
 	g.fail.from = fail.from.through(outputKeys(node))
 	return g
 }
@@ -66,7 +74,10 @@ func (g *group) settle(ctx context.Context, all bool, out emit) error {
 		if !g.worth(all, closed) {
 			return nil
 		}
-		err := g.steps(closed, g.sessions, send)
+		err := g.link()
+		if err == nil {
+			err = g.steps(closed, g.sessions, send)
+		}
 		g.store.ExpireKept(g.swept)
 		return err
 	default:
@@ -161,32 +172,52 @@ func floorMod(a, b int64) int64 {
 	return m
 }
 
+// link puts the rows before the watermark into the index, by their times, and marks each row that another of its key
+// follows within the gap: that is the newest of its key in the index when the other comes to it.
+func (g *group) link() error {
+	gap := g.node.Window.Gap
+	for g.linked < g.w {
+		to := g.store.Step(g.linked, g.w)
+		g.rows = g.rows[:0]
+		err := g.store.Range(g.linked, to, func(r state.Row) {
+			if !r.Kept() {
+				g.rows = append(g.rows, r)
+			}
+		})
+		if err != nil {
+			return err
+		}
+		slices.SortStableFunc(g.rows, func(a, b state.Row) int { return cmp.Compare(a.Time(), b.Time()) })
+		for _, r := range g.rows {
+			before, found, err := g.store.Newest(r.Hash, r.Time()-gap, func(o state.Row) bool { return g.store.IdenticalKeys(o.Ref, r.Ref) })
+			if err != nil {
+				return err
+			}
+			if found {
+				before.Mark()
+			}
+			g.store.Index(r, before)
+		}
+		g.linked = to
+		g.store.Unload()
+	}
+	return nil
+}
+
 // sessions takes the rows of every session whose last row is before closed: no row to come is near enough to belong
-// to it. Each row is looked at once: it ends a session when none of its key follows within the gap.
+// to it. The last row of a session is one that no other follows within the gap.
 func (g *group) sessions(closed int64) error {
 	gap := g.node.Window.Gap
 	var failed error
-	probe := func(e state.Row, from, to int64, visit func(state.Row) bool) {
-		if err := g.store.ProbeOne(e.Hash, from, to, visit); err != nil {
-			failed = err
-		}
-	}
 	err := g.store.Sweep(closed, func(e state.Row) {
-		if e.Kept() || failed != nil {
+		if failed != nil {
 			return
 		}
-		last, ends := e.Time(), true
-		probe(e, last+1, last+gap, func(o state.Row) bool {
-			ends = !g.store.IdenticalKeys(o.Ref, e.Ref)
-			return ends
-		})
-		if !ends {
-			return
-		}
+		last := e.Time()
 		from, start := len(g.due), last
 		for {
 			earliest := start
-			probe(e, start-gap, start, func(o state.Row) bool {
+			failed = g.store.ProbeOne(e.Hash, start-gap, start, func(o state.Row) bool {
 				if !o.Kept() && g.store.IdenticalKeys(o.Ref, e.Ref) {
 					o.Keep()
 					earliest = min(earliest, o.Time())
@@ -194,7 +225,7 @@ func (g *group) sessions(closed int64) error {
 				}
 				return true
 			})
-			if earliest == start {
+			if failed != nil || earliest == start {
 				break
 			}
 			start = earliest

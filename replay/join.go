@@ -36,11 +36,15 @@ type join struct {
 	times       []int64
 	pinned      [2][]uint32
 	// scratch
-	found []int32
-	held  []state.Row
-	hit   []bool
-	keep  []int32
+	found  []int32
+	held   []state.Row
+	hit    []bool
+	keep   []int32
+	missed []int32
 }
+
+// fewRows is how many rows of a semi join are matched at once: enough for their cache misses to overlap.
+const fewRows = 64
 
 // residual is the part of a join's condition that is neither key nor band.
 type residual struct {
@@ -97,47 +101,24 @@ func newJoin(node *sql.Join, fail failures, aside *sides, froms [2]origin) (*joi
 // process takes rows of one side. Rows in nulls have a NULL in their key: they have no partner.
 func (j *join) process(ctx context.Context, m *message) error {
 	side := m.port
-	own, other := j.sides[side], j.sides[1-side]
+	own := j.sides[side]
 	seg := own.Add(m.views, m.keys, m.b.times, m.b.parts, m.b.offsets, m.bytes)
 	j.pinned[side] = append(j.pinned[side], seg)
 	lo, hi := j.node.Lo, j.node.Hi
 	if side == 1 {
 		lo, hi = -hi, -lo
 	}
-	var err error
-	if j.found, j.held, err = other.Probe(m.rows, m.hashes, m.b.times, lo, hi, j.found[:0], j.held[:0]); err != nil {
-		return err
-	}
-	k := 0
-	for i, r := range j.found {
-		if other.SameKey(j.held[i].Ref, m.keys, int(r)) {
-			j.found[k], j.held[k] = r, j.held[i]
-			k++
-		}
-	}
-	j.found, j.held = j.found[:k], j.held[:k]
-	first := len(j.times)
-	for i, r := range j.found {
-		mine, theirs := state.Ref{Segment: seg, Row: uint32(r)}, j.held[i].Ref
-		if side == 0 {
-			j.pair(mine, theirs, m.b.times[r])
-		} else {
-			j.pair(theirs, mine, j.held[i].Time())
-		}
-	}
-	if j.on != nil {
-		if err := j.check(ctx, first); err != nil {
-			return err
-		}
-	}
 	j.hit = resize(j.hit, m.b.rows())
 	clear(j.hit)
-	if j.node.Kind == sql.Semi || j.node.Kind == sql.Anti {
-		j.single(side, first)
-	}
-	for i, r := range j.found {
-		j.hit[r] = true
-		j.held[i].Mark()
+	for rows := m.rows; len(rows) > 0; {
+		some := rows
+		if j.single() {
+			some = rows[:min(len(rows), fewRows)] // a left row that has its partner by then is not found by the others
+		}
+		if err := j.match(ctx, m, seg, some, lo, hi); err != nil {
+			return err
+		}
+		rows = rows[len(some):]
 	}
 	// A row that no partner can reach any more is decided here and not held.
 	closed := j.closed(side)
@@ -158,13 +139,87 @@ func (j *join) process(ctx context.Context, m *message) error {
 	return nil
 }
 
-// single leaves, of the pairs from first on, what leaves a semi join: each left row's first. Of an anti join none does.
-func (j *join) single(side, first int) {
-	next := first
+// match finds the partners of some of a message's rows, which lie in segment seg.
+func (j *join) match(ctx context.Context, m *message, seg uint32, rows []int32, lo, hi int64) error {
+	side := m.port
+	if err := j.probe(m, rows, lo, hi); err != nil {
+		return err
+	}
+	first := len(j.times)
 	for i, r := range j.found {
-		had := side == 0 && j.hit[r] || side == 1 && j.held[i].Marked()
+		mine, theirs := state.Ref{Segment: seg, Row: uint32(r)}, j.held[i].Ref
+		if side == 0 {
+			j.pair(mine, theirs, m.b.times[r])
+		} else {
+			j.pair(theirs, mine, j.held[i].Time())
+		}
+	}
+	if j.on != nil {
+		if err := j.check(ctx, first); err != nil {
+			return err
+		}
+	}
+	if j.single() {
+		j.thin(side, first)
+		return nil
+	}
+	for i, r := range j.found {
 		j.hit[r] = true
 		j.held[i].Mark()
+	}
+	return nil
+}
+
+// probe leaves in found and held the pairs of equal keys. Of a key that very many rows have, a semi or anti join looks at few.
+func (j *join) probe(m *message, rows []int32, lo, hi int64) error {
+	want := state.Every
+	switch {
+	case j.single() && m.port == 1:
+		want = state.Unmarked
+	case j.single() && j.on == nil:
+		want = state.Any
+	}
+	j.found, j.held, j.missed = j.found[:0], j.held[:0], j.missed[:0]
+	if err := j.candidates(want, m, rows, lo, hi); err != nil || want != state.Any {
+		return err
+	}
+	return j.candidates(state.Every, m, j.missed, lo, hi)
+}
+
+// candidates adds pairs to found and held, and to missed the rows of which some had other keys.
+func (j *join) candidates(want state.Want, m *message, rows []int32, lo, hi int64) error {
+	other, k := j.sides[1-m.port], len(j.found)
+	var err error
+	if j.found, j.held, err = other.Probe(want, rows, m.hashes, m.b.times, lo, hi, j.found, j.held); err != nil {
+		return err
+	}
+	for i := k; i < len(j.found); i++ {
+		if r := j.found[i]; other.SameKey(j.held[i].Ref, m.keys, int(r)) {
+			j.found[k], j.held[k] = r, j.held[i]
+			k++
+		} else if want == state.Any {
+			j.missed = append(j.missed, r)
+		}
+	}
+	j.found, j.held = j.found[:k], j.held[:k]
+	return nil
+}
+
+// single reports whether a left row needs one partner and no more.
+func (j *join) single() bool { return j.node.Kind == sql.Semi || j.node.Kind == sql.Anti }
+
+// thin leaves, of the pairs from first on, what leaves a semi join: each left row's first. Of an anti join none does. Left
+// rows alone are marked: a right one serves left rows to come as well as the first.
+func (j *join) thin(side, first int) {
+	next := first
+	for i, r := range j.found {
+		var had bool
+		if side == 0 {
+			had, j.hit[r] = j.hit[r], true
+		} else {
+			had = j.held[i].Marked()
+			j.held[i].Mark()
+		}
 		if had {
 			continue
 		}

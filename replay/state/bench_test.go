@@ -139,7 +139,7 @@ func (l *live) step(probe bool) {
 	Hash(cols[:1], liveBlock, l.hashes)
 	if probe {
 		var err error
-		if l.found, l.held, err = l.s.Probe(l.rows, l.hashes, times, -l.live, 0, l.found[:0], l.held[:0]); err != nil {
+		if l.found, l.held, err = l.s.Probe(Every, l.rows, l.hashes, times, -l.live, 0, l.found[:0], l.held[:0]); err != nil {
 			l.b.Fatal(err)
 		}
 		for k, r := range l.found {

@@ -22,6 +22,7 @@ type bucket struct {
 const (
 	chunkBits = 16
 	chunkRows = 1 << chunkBits
+	reachBits = 8
 )
 
 // chunk is chunkRows rows of a bucket; fewer in the last. Rows are added, never moved, so that a bucket grows without
@@ -35,6 +36,7 @@ type chunk struct {
 	next     []int32  // nil: no row has one before it
 	matched  []uint64
 	kept     []uint64
+	reach    []int64 // by 256 rows, the latest time in the bucket up to the last of them
 	min, max int64
 	swept    int64
 	spilled  int     // how many rows lie on disk
@@ -83,6 +85,10 @@ func (s *Store) append(b *bucket, h uint64, t int64, r Ref) int32 {
 	c.rows++
 	c.min, c.max = min(c.min, t), max(c.max, t)
 	b.min, b.max = min(b.min, t), max(b.max, t)
+	if i>>reachBits == len(c.reach) {
+		c.reach = append(c.reach, 0)
+	}
+	c.reach[i>>reachBits] = b.max
 	b.rows++
 	return int32(b.rows - 1)
 }
@@ -131,8 +137,8 @@ func (b *bucket) mayBe(e int32, h uint64) bool {
 	return b.chunks[e>>chunkBits].hash == nil || b.is(e, h)
 }
 
-// link puts a row into the table.
-func (s *Store) link(b *bucket, i int32, h uint64) {
+// link puts a row into the table, before those of its hash. known is a row of the same hash, on disk perhaps, -1 for none.
+func (s *Store) link(b *bucket, i int32, h uint64, known int32) {
 	if (b.used+1)*4 > len(b.table)*3 {
 		s.grow(b)
 	}
@@ -144,7 +150,7 @@ func (s *Store) link(b *bucket, i int32, h uint64) {
 			b.used++
 			return
 		}
-		if before := int32(uint32(v)) - 1; uint32(v>>32) == tag && b.is(before, h) {
+		if before := int32(uint32(v)) - 1; uint32(v>>32) == tag && (before == known || b.is(before, h)) {
 			c := b.chunks[i>>chunkBits]
 			if c.next == nil {
 				c.next = make([]int32, c.rows, cap(c.matched)*64)

@@ -579,7 +579,7 @@ func (s *Store) restorePiece(file *Saved, rec arrow.Record, p *restoredPiece, co
 		}
 		if flagged(p.kept, p.at+int(r)) {
 			if e.Keep(); s.kept {
-				s.link(own, e.i, hashes.Value(int(r)))
+				s.link(own, e.i, hashes.Value(int(r)), -1)
 			}
 		}
 	}

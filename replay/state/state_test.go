@@ -137,7 +137,7 @@ func TestStoreAgreesWithScanning(t *testing.T) {
 			Hash([]Column{col}, n, hashes)
 			lo := int64(rng.IntN(20) - 10)
 			hi := lo + int64(rng.IntN(15))
-			found, entries, err := s.Probe(rows, hashes, times, lo, hi, nil, nil)
+			found, entries, err := s.Probe(Every, rows, hashes, times, lo, hi, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -225,7 +225,7 @@ func BenchmarkStore(b *testing.B) {
 		col := int64s(keys)
 		Hash([]Column{col}, block, hashes)
 		var err error
-		if found, held, err = s.Probe(rows, hashes, times, -live, 0, found[:0], held[:0]); err != nil {
+		if found, held, err = s.Probe(Every, rows, hashes, times, -live, 0, found[:0], held[:0]); err != nil {
 			b.Fatal(err)
 		}
 		seg := s.Add([]Column{col}, []Column{col}, times, nil, nil, 0)

@@ -112,8 +112,8 @@ func NewStore(width int64, types []arrow.DataType, keys int) *Store {
 	}
 }
 
-// IndexKept makes a store whose probes find kept rows alone, once they were given to Index: rows that wait cost a probe
-// nothing, however many have one hash. It is called before the first row comes.
+// IndexKept makes a store whose probes find those rows alone that were given to Index, and of a checkpoint those that were
+// kept: rows that wait cost a probe nothing, however many have one hash. It is called before the first row comes.
 func (s *Store) IndexKept() { s.kept = true }
 
 // Width is the number of columns.
@@ -232,7 +232,7 @@ func (s *Store) Insert(seg uint32, rows []int32, hashes []uint64, marked []bool)
 			t := sg.times[r]
 			i := s.append(b, hashes[r], t, Ref{seg, uint32(r)})
 			if !s.kept {
-				s.link(b, i, hashes[r])
+				s.link(b, i, hashes[r], -1)
 			}
 			if marked != nil && marked[r] {
 				Entry{b, i}.Mark()
@@ -259,8 +259,15 @@ func (s *Store) touch(b *bucket, rows []int32, hashes []uint64) {
 	}
 }
 
-// Index lets probes find a kept row, in a store that was told to IndexKept.
-func (s *Store) Index(r Row) { s.link(r.b, r.i, r.Hash) }
+// Index lets probes find a row, in a store that was told to IndexKept. before is what Newest found for it, if anything: it
+// may lie on disk, where its hash is not known.
+func (s *Store) Index(r, before Row) {
+	known := int32(-1)
+	if before.b == r.b {
+		known = before.i
+	}
+	s.link(r.b, r.i, r.Hash, known)
+}
 
 func (s *Store) bucketFor(t int64) *bucket {
 	if b := s.last; b != nil && b.spans(t, s.width) {
@@ -283,10 +290,23 @@ func mod(a, b int64) int64 {
 	return m
 }
 
+// Want is which of the held rows a probe is to find.
+type Want uint8
+
+const (
+	// Every row that fits.
+	Every Want = iota
+	// Any one or a few of those that fit, if there are some: the caller compares keys, and asks again for a row for which none
+	// of them had the right one.
+	Any
+	// Unmarked rows that fit. Those that are marked are not found by any later probe either.
+	Unmarked
+)
+
 // Probe finds, for each of the rows (times[row], hashes[row]), the held rows of equal hash whose time lies in
 // [time+lo, time+hi], and appends both to the two slices. The keys are the caller's to compare: another hash may be
 // taken for equal. It fails when rows cannot be read from disk.
-func (s *Store) Probe(rows []int32, hashes []uint64, times []int64, lo, hi int64, found []int32, held []Row) ([]int32, []Row, error) {
+func (s *Store) Probe(want Want, rows []int32, hashes []uint64, times []int64, lo, hi int64, found []int32, held []Row) ([]int32, []Row, error) {
 	if len(rows) == 0 || len(s.buckets) == 0 {
 		return found, held, nil
 	}
@@ -300,7 +320,7 @@ func (s *Store) Probe(rows []int32, hashes []uint64, times []int64, lo, hi int64
 			continue
 		}
 		for from := 0; from < len(rows); from += ahead {
-			found, held = s.probe(b, rows[from:min(from+ahead, len(rows))], hashes, times, lo, hi, found, held)
+			found, held = s.probe(want, b, rows[from:min(from+ahead, len(rows))], hashes, times, lo, hi, found, held)
 		}
 	}
 	return found, held, s.load(held[first:])
@@ -308,7 +328,7 @@ func (s *Store) Probe(rows []int32, hashes []uint64, times []int64, lo, hi int64
 
 // probe looks few rows up in one bucket, in three loops, so that the cache misses of each overlap: the slots, what
 // lies there, and the rows that are found.
-func (s *Store) probe(b *bucket, rows []int32, hashes []uint64, times []int64, lo, hi int64, found []int32, held []Row) ([]int32, []Row) {
+func (s *Store) probe(want Want, b *bucket, rows []int32, hashes []uint64, times []int64, lo, hi int64, found []int32, held []Row) ([]int32, []Row) {
 	s.touch(b, rows, hashes)
 	s.live, s.at = s.live[:0], s.at[:0]
 	for k, r := range rows {
@@ -334,13 +354,28 @@ func (s *Store) probe(b *bucket, rows []int32, hashes []uint64, times []int64, l
 		if !b.mayBe(e, h) {
 			continue // another hash of the same tag; on disk the keys will tell, which the caller has to read anyway
 		}
-		for e >= 0 {
+		for after := int32(-1); e >= 0; {
 			c, i := b.chunks[e>>chunkBits], e&(chunkRows-1)
+			before := c.before(i)
+			if want == Unmarked && c.matched[i>>6]&(1<<(i&63)) != 0 {
+				if after < 0 {
+					after = e // the newest row stays, as the table leads to it
+				} else {
+					b.chunks[after>>chunkBits].next[after&(chunkRows-1)] = before + 1
+				}
+				e = before
+				continue
+			}
 			if c.min >= from && c.max <= to || within(c.timeAt(int(i)), from, to) {
 				found = append(found, r)
 				held = append(held, Row{Entry: Entry{b, e}})
+				if want == Any {
+					break
+				}
+			} else if c.reach[i>>reachBits] < from {
+				break // and so are all rows before it
 			}
-			e = c.before(i)
+			after, e = e, before
 		}
 	}
 	return found, held
@@ -431,6 +466,49 @@ func (s *Store) ProbeOne(hash uint64, from, to int64, visit func(Row) bool) erro
 		}
 	}
 	return nil
+}
+
+// Newest is the row that was given to Index last among those of a hash that are not before a time and that is takes; false
+// when there is none. Rows must have been given to Index by their times, and those of one time as Range has them.
+func (s *Store) Newest(hash uint64, from int64, is func(Row) bool) (newest Row, found bool, err error) {
+	tag := tagOf(hash)
+	for _, b := range slices.Backward(s.buckets) {
+		if found || b.max < from {
+			break
+		}
+		if len(b.table) == 0 {
+			continue
+		}
+		// A slot's rows are from the newest on. A hash may have several slots, where rows lie on disk.
+		for p := b.slot(tag); b.table[p] != 0; {
+			if v := b.table[p]; uint32(v>>32) == tag {
+				for e := int32(uint32(v)) - 1; e >= 0 && b.mayBe(e, hash); {
+					r := Row{Entry: Entry{b, e}}
+					c, i := r.chunk()
+					t := c.timeAt(i)
+					if t < from || found && (t < newest.Time() || t == newest.Time() && e < newest.i) {
+						break
+					}
+					s.chain = append(s.chain[:0], r)
+					if err := s.load(s.chain); err != nil {
+						return newest, false, err
+					}
+					if r = s.chain[0]; r.Hash != hash {
+						break
+					}
+					if is(r) {
+						newest, found = r, true
+						break
+					}
+					e = c.before(int32(i))
+				}
+			}
+			if p++; p == len(b.table) {
+				p = 0
+			}
+		}
+	}
+	return newest, found, nil
 }
 
 // sweepRows is how many rows are visited at once, so that those on disk are read together.
