@@ -59,7 +59,7 @@ func heldBy(fields []schema.Field, time int) []schema.Field {
 }
 
 // process takes rows. A message's keys are those of its group.
-func (h *waiting) process(_ context.Context, m *message) error {
+func (h *waiting) process(_ context.Context, m *message, _ emit) error {
 	times, views := m.b.times, m.views
 	if h.time >= 0 {
 		d := array.NewData(schema.TimestampType, len(times), []*memory.Buffer{nil, memory.NewBufferBytes(arrow.Int64Traits.CastToBytes(times))}, nil, 0, 0)

@@ -47,7 +47,7 @@ func newDedupe(st *stream, aside *sides) *dedupe {
 	}
 }
 
-func (d *dedupe) process(_ context.Context, m *message) error {
+func (d *dedupe) process(_ context.Context, m *message, _ emit) error {
 	seg := d.store.Add(m.views, m.keys, m.b.times, m.b.parts, m.b.offsets, m.bytes)
 	d.pinned = append(d.pinned, seg)
 	d.ids = m.b.offsets != nil

@@ -95,7 +95,7 @@ func (g *group) settle(ctx context.Context, all bool, out emit) error {
 // lastOf is the event time of a window's row: its last millisecond.
 const lastOf = 1000
 
-func (g *group) process(ctx context.Context, m *message) error {
+func (g *group) process(ctx context.Context, m *message, out emit) error {
 	if w := g.node.Window; w != nil && w.Gap == 0 {
 		for _, r := range m.rows {
 			if t := m.b.times[r]; t < g.next-w.Slide {
@@ -103,7 +103,7 @@ func (g *group) process(ctx context.Context, m *message) error {
 			}
 		}
 	}
-	return g.waiting.process(ctx, m)
+	return g.waiting.process(ctx, m, out)
 }
 
 // firstEnd is the end of the first window that holds a time and has not left.

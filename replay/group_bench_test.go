@@ -58,7 +58,7 @@ func BenchmarkGroup(b *testing.B) {
 				b.StopTimer()
 				m := benchMessage(b, ctx, project, input, keys, &now)
 				b.StartTimer()
-				if err := op.process(ctx, m); err != nil {
+				if err := op.process(ctx, m, emit); err != nil {
 					b.Fatal(err)
 				}
 				op.advance(0, now-10_000_000)

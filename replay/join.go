@@ -41,10 +41,12 @@ type join struct {
 	hit    []bool
 	keep   []int32
 	missed []int32
+	some   int // how many rows to match at once
 }
 
-// fewRows is how many rows of a semi join are matched at once: enough for their cache misses to overlap.
-const fewRows = 64
+// mostRows is how many rows are matched at once: enough for their cache misses to overlap. A left row of a semi join that
+// has its partner by then is not found by the rows behind.
+const mostRows = 256
 
 // residual is the part of a join's condition that is neither key nor band.
 type residual struct {
@@ -87,7 +89,7 @@ func newJoin(node *sql.Join, fail failures, aside *sides, froms [2]origin) (*joi
 	j := &join{
 		node: node, split: len(lf), fail: fail, froms: froms, aside: aside, step: width / 16,
 		keeps: [2]bool{node.Kind.KeepsLeft(), node.Kind.KeepsRight()},
-		w:     [2]int64{NoTime, NoTime}, swept: [2]int64{NoTime, NoTime},
+		w:     [2]int64{NoTime, NoTime}, swept: [2]int64{NoTime, NoTime}, some: mostRows,
 	}
 	j.sides[0] = state.NewStore(width, arrowTypes(lf), len(node.LeftKeys))
 	j.sides[1] = state.NewStore(width, arrowTypes(rf), len(node.RightKeys))
@@ -99,11 +101,10 @@ func newJoin(node *sql.Join, fail failures, aside *sides, froms [2]origin) (*joi
 }
 
 // process takes rows of one side. Rows in nulls have a NULL in their key: they have no partner.
-func (j *join) process(ctx context.Context, m *message) error {
+func (j *join) process(ctx context.Context, m *message, out emit) error {
 	side := m.port
 	own := j.sides[side]
 	seg := own.Add(m.views, m.keys, m.b.times, m.b.parts, m.b.offsets, m.bytes)
-	j.pinned[side] = append(j.pinned[side], seg)
 	lo, hi := j.node.Lo, j.node.Hi
 	if side == 1 {
 		lo, hi = -hi, -lo
@@ -111,14 +112,22 @@ func (j *join) process(ctx context.Context, m *message) error {
 	j.hit = resize(j.hit, m.b.rows())
 	clear(j.hit)
 	for rows := m.rows; len(rows) > 0; {
-		some := rows
-		if j.single() {
-			some = rows[:min(len(rows), fewRows)] // a left row that has its partner by then is not found by the others
-		}
+		some := rows[:min(len(rows), j.some)]
 		if err := j.match(ctx, m, seg, some, lo, hi); err != nil {
 			return err
 		}
 		rows = rows[len(some):]
+		// Of a key that very many rows of both sides have, few rows at a time are joined.
+		if len(j.found) > manyRows/2 {
+			j.some = max(j.some/8, 1)
+		} else {
+			j.some = min(j.some*2, mostRows)
+		}
+		if len(j.times) >= manyRows {
+			if err := j.flush(ctx, out); err != nil {
+				return err
+			}
+		}
 	}
 	// A row that no partner can reach any more is decided here and not held.
 	closed := j.closed(side)
@@ -136,6 +145,7 @@ func (j *join) process(ctx context.Context, m *message) error {
 		}
 	}
 	own.Insert(seg, j.keep, m.hashes, j.hit)
+	j.pinned[side] = append(j.pinned[side], seg)
 	return nil
 }
 

@@ -40,8 +40,9 @@ type message struct {
 
 // operator is work that keeps rows between batches. One goroutine owns it; it needs no locks.
 type operator interface {
-	// process takes a message's rows. What it borrows it may keep: batches never change.
-	process(ctx context.Context, m *message) error
+	// process takes a message's rows. What it borrows it may keep: batches never change. What is decided waits for flush,
+	// but where that is very much.
+	process(ctx context.Context, m *message, out emit) error
 	// advance tells that no row still to come on the port is earlier than w.
 	advance(port int, w int64)
 	// settle decides what the watermarks allow; all: to the last row, else as much as is worth a pass.
@@ -63,7 +64,7 @@ type operator interface {
 // pass hands rows on as they come: an operator for work that only wants more goroutines.
 type pass struct{ w int64 }
 
-func (p *pass) process(context.Context, *message) error          { return nil }
+func (p *pass) process(context.Context, *message, emit) error    { return nil }
 func (p *pass) advance(_ int, w int64)                           { p.w = max(p.w, w) }
 func (p *pass) settle(context.Context, bool, emit) error         { return nil }
 func (p *pass) pending() int                                     { return 0 }
@@ -119,7 +120,7 @@ func (t *task) run(ctx context.Context) error {
 				}
 			} else {
 				t.skews[m.port].see(&m)
-				if err := t.op.process(ctx, &m); err != nil {
+				if err := t.op.process(ctx, &m, t.emit); err != nil {
 					return err
 				}
 			}
