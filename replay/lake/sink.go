@@ -136,7 +136,7 @@ func NewSink(ctx context.Context, place string, opts SinkOptions) (*Sink, error)
 	if strings.ContainsAny(p.path, "*?[") {
 		return nil, schema.WithHint(fmt.Errorf("write to %s: a glob is no place to write to", place), "name a folder")
 	}
-	s := &Sink{place: p, opts: opts, outputs: map[string][]schema.Field{}, next: map[string]int{}, sealed: map[string]bool{}}
+	s := &Sink{place: p.folder(), opts: opts, outputs: map[string][]schema.Field{}, next: map[string]int{}, sealed: map[string]bool{}}
 	if err := s.readManifest(ctx); err != nil {
 		return nil, err
 	}

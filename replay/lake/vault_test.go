@@ -1,0 +1,80 @@
+package lake
+
+import (
+	"context"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/lockstep-data/lockstep/replay"
+)
+
+// spellings are names of one folder below the current one.
+var spellings = []string{"out", "./out", "out/", ".//out", "other/../out"}
+
+func testFolderSpellings(t *testing.T, each func(place string)) {
+	for _, place := range spellings {
+		t.Chdir(t.TempDir())
+		if err := os.Mkdir("other", 0o777); err != nil {
+			t.Fatal(err)
+		}
+		each(place)
+	}
+}
+
+// A run finds its checkpoints however their place is spelt; else it would begin anew.
+func TestCheckpointsOfAPlaceHoweverSpelt(t *testing.T) {
+	testFolderSpellings(t, func(place string) {
+		v := must[Vault](t)(OpenVault(t.Context(), place, nil))
+		for _, name := range []string{"checkpoints/000000000001.json", "segments/a"} {
+			if err := v.Create(t.Context(), name, []byte("{}")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if names := must[[]string](t)(v.List(t.Context(), "checkpoints")); !reflect.DeepEqual(names, []string{"checkpoints/000000000001.json"}) {
+			t.Errorf("%s: %q", place, names)
+		}
+		if epochs := must[[]int64](t)(replay.Epochs(t.Context(), v)); !reflect.DeepEqual(epochs, []int64{1}) {
+			t.Errorf("%s: epochs %v", place, epochs)
+		}
+	})
+	_, env := newS3Fake(t)
+	for _, place := range []string{"s3://lake", "s3://lake/a/b", "s3://lake/c//d/"} {
+		v := must[Vault](t)(OpenVault(t.Context(), place, env))
+		if err := v.Put(t.Context(), "segments/x", nil); err != nil {
+			t.Fatal(err)
+		}
+		if names := must[[]string](t)(v.List(t.Context(), "segments")); !reflect.DeepEqual(names, []string{"segments/x"}) {
+			t.Errorf("%s: %q", place, names)
+		}
+	}
+}
+
+// What an earlier run left is known again, however the folder is spelt.
+func TestSinkOfAPlaceHoweverSpelt(t *testing.T) {
+	ctx := context.Background()
+	testFolderSpellings(t, func(place string) {
+		first := newSink(t, place, SinkOptions{})
+		w := openWriter(t, first, "rows")
+		put(t, w, rowSpan(0, 10))
+		// It dies; what it staged is not in the way.
+		s, err := NewSink(ctx, place, SinkOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", place, err)
+			return
+		}
+		w = openWriter(t, s, "rows")
+		put(t, w, rowSpan(0, 10))
+		s.Cut()
+		if err := s.Publish(ctx, 1, must[[]byte](t)(s.Seal(ctx, 1))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := NewSink(ctx, place, SinkOptions{}); err == nil || !strings.Contains(err.Error(), "it is not empty") {
+			t.Errorf("%s: %v", place, err)
+		}
+		if _, err := NewSink(ctx, place, SinkOptions{Replace: true}); err != nil {
+			t.Errorf("%s: replace: %v", place, err)
+		}
+	})
+}
