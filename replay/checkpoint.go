@@ -284,14 +284,28 @@ func (c *Checkpoints) commit(ctx context.Context, cp *Checkpoint) error {
 	}
 	err = c.vault.Create(ctx, checkpointName(cp.Epoch), data)
 	if errors.Is(err, fs.ErrExist) {
-		return schema.WithHint(fmt.Errorf("checkpoint %s: %w, at epoch %d; nothing of this epoch is visible", c.vault, ErrFenced, cp.Epoch), "two runs must not share a checkpoint place; this one stops")
+		return c.fenced(cp.Epoch)
 	}
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", c.vault, err)
 	}
 	c.epoch = cp.Epoch
 	c.live[cp.Epoch] = fileNames(cp)
-	return nil
+	// The name is free, too, when who took the place has gone on so far since that it has removed it.
+	return c.held(ctx)
+}
+
+// held fails when another run has taken the place.
+func (c *Checkpoints) held(ctx context.Context) error {
+	epochs, err := Epochs(ctx, c.vault)
+	if err == nil && len(epochs) > 0 && epochs[len(epochs)-1] > c.epoch {
+		err = c.fenced(c.epoch)
+	}
+	return err
+}
+
+func (c *Checkpoints) fenced(epoch int64) error {
+	return schema.WithHint(fmt.Errorf("checkpoint %s: %w, at epoch %d; nothing of this epoch is visible", c.vault, ErrFenced, epoch), "two runs must not share a checkpoint place; this one stops")
 }
 
 // remove removes a file that may be gone already.
@@ -323,6 +337,9 @@ func (c *Checkpoints) sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", c.vault, err)
 	}
+	// Those of later epochs are of a run that has fenced this one off.
+	later := fmt.Sprintf("segments/%012d", c.epoch+1)
+	names = slices.DeleteFunc(names, func(n string) bool { return n >= later })
 	halves, err := c.vault.List(ctx, "checkpoints")
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", c.vault, err)

@@ -2,12 +2,15 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/lockstep-data/lockstep/replay/state"
 	"github.com/lockstep-data/lockstep/schema"
 )
 
@@ -79,5 +82,75 @@ func TestForgottenEpoch(t *testing.T) {
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || schema.Hint(err) == ""):
 			t.Errorf("%s: %v", c.name, err)
 		}
+	}
+}
+
+// commitEpochs makes a run's next checkpoints.
+func commitEpochs(t *testing.T, c *Checkpoints, n int, files ...state.Saved) {
+	t.Helper()
+	for range n {
+		cp := &Checkpoint{Version: checkpointVersion, Epoch: c.epoch + 1, SealedEpoch: c.epoch + 1}
+		if len(files) > 0 {
+			cp.Operators = []SavedOperator{{Stores: [][]state.SavedStore{{{Segments: files}}}}}
+		}
+		if err := c.commit(t.Context(), cp); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.collect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A run may be away for long, in the middle of anything: its machine was stopped, or the place could not be reached. When it
+// is back, whoever took the place may have gone on so far that the name of the next checkpoint is free again.
+func TestARunThatWasAwayStaysFencedOff(t *testing.T) {
+	for _, epochs := range []int{0, 1, 3, 4, 5, 9} {
+		v := heldVault{}
+		first, err := TakeCheckpoints(t.Context(), v, true, 3, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commitEpochs(t, first, 2)
+		second, err := TakeCheckpoints(t.Context(), v, true, 3, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commitEpochs(t, second, epochs)
+		if err := first.commit(t.Context(), &Checkpoint{Version: checkpointVersion, Epoch: first.epoch + 1, SealedEpoch: first.epoch + 1}); !errors.Is(err, ErrFenced) {
+			t.Errorf("%d epochs later: %v", epochs, err)
+		}
+		commitEpochs(t, second, 1)
+	}
+}
+
+// Two runs may start at once, and the one that took the place first be the slower to begin.
+func TestARunThatIsSlowToBeginLeavesTheNewerOneAlone(t *testing.T) {
+	v := heldVault{}
+	slow, err := TakeCheckpoints(t.Context(), v, true, 3, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const left = "segments/000000000001/left by a crash.arrow"
+	v[left] = nil
+	quick, err := TakeCheckpoints(t.Context(), v, true, 3, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "segments/000000000003/join-1.0.0.arrow"
+	v[name] = []byte("rows")
+	commitEpochs(t, quick, 1, state.Saved{Name: name})
+	if err := slow.sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, there := v[name]; !there {
+		t.Error("it removed a segment that the newer run's checkpoint names")
+	}
+	if _, there := v[left]; there {
+		t.Error("what a crash left is still there")
+	}
+	// It opens no output either, for what is staged there is the newer run's.
+	if _, err := Run(t.Context(), &Job{Checkpoints: slow, Clock: time.Now}); !errors.Is(err, ErrFenced) {
+		t.Errorf("it ran: %v", err)
 	}
 }
