@@ -2,6 +2,7 @@ package lake
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,10 +23,10 @@ type staged struct {
 	token string
 }
 
-// stagingName is relative to root.
+// stagingName is relative to root. It is given once: a run that was taken for dead may still write a file of the same key.
 func stagingName(root, key string) string {
 	rel := strings.TrimPrefix(strings.TrimPrefix(key, root), "/")
-	return path.Join("_lockstep/staging", strings.ReplaceAll(strings.TrimSuffix(rel, ".parquet"), "/", ",")+".tmp")
+	return path.Join("_lockstep/staging", strings.ReplaceAll(strings.TrimSuffix(rel, ".parquet"), "/", ",")+"."+rand.Text()[:10]+".tmp")
 }
 
 func (l local) create(_ context.Context, root, key string) (upload, error) {

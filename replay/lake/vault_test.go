@@ -78,3 +78,31 @@ func TestSinkOfAPlaceHoweverSpelt(t *testing.T) {
 		}
 	})
 }
+
+// A run that is taken for dead may still be writing when the next one goes on from its checkpoint. It is fenced off when its
+// epoch ends; until then it must not touch what the other has staged under the names of the same files.
+func TestARunThatIsNotDeadYet(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		for _, early := range []bool{false, true} {
+			ctx, place := context.Background(), t.TempDir()
+			first := newSink(t, place, SinkOptions{})
+			w := openWriter(t, first, "rows")
+			if early {
+				put(t, w, rowSpan(500, 600))
+			}
+			second := newSink(t, place, SinkOptions{Resume: true})
+			put(t, openWriter(t, second, "rows"), rowSpan(0, 100))
+			put(t, w, rowSpan(1000, 1500))
+			if !dies {
+				if err := first.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			second.Cut()
+			err := second.Publish(ctx, 1, must[[]byte](t)(second.Seal(ctx, 1)))
+			if got := ids(t, place+"/rows", nil); err != nil || !reflect.DeepEqual(got, span(0, 100)) {
+				t.Errorf("early %v, dies %v: %d rows are visible: %v", early, dies, len(got), err)
+			}
+		}
+	}
+}
