@@ -2,10 +2,10 @@ package lake
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path"
 	"strings"
@@ -26,7 +26,7 @@ type staged struct {
 // stagingName is relative to root. It is given once: a run that was taken for dead may still write a file of the same key.
 func stagingName(root, key string) string {
 	rel := strings.TrimPrefix(strings.TrimPrefix(key, root), "/")
-	return path.Join("_lockstep/staging", strings.ReplaceAll(strings.TrimSuffix(rel, ".parquet"), "/", ",")+"."+rand.Text()[:10]+".tmp")
+	return path.Join("_lockstep/staging", fmt.Sprintf("%s.%d.tmp", strings.ReplaceAll(strings.TrimSuffix(rel, ".parquet"), "/", ","), rand.Uint64()))
 }
 
 func (l local) create(_ context.Context, root, key string) (upload, error) {
