@@ -497,16 +497,20 @@ func (s *Store) restorePiece(file *Saved, rec arrow.Record, p *restoredPiece, co
 	if int(rec.NumRows()) != p.Rows {
 		return fmt.Errorf("batch %d has %d rows, want %d", p.Batch, rec.NumRows(), p.Rows)
 	}
-	column := func(name string) (arrow.Array, error) {
+	// What the engine knows of the rows stands behind their columns, one of which may have the same name.
+	column := func(name string, own bool) (arrow.Array, error) {
 		at := rec.Schema().FieldIndices(name)
-		if len(at) == 0 {
+		switch {
+		case len(at) == 0:
 			return nil, fmt.Errorf("it has no column %s", name)
+		case own:
+			return rec.Column(at[len(at)-1]), nil
 		}
 		return rec.Column(at[0]), nil
 	}
 	cols := make([]Column, len(columns))
 	for i, name := range columns {
-		a, err := column(name)
+		a, err := column(name, false)
 		if err != nil {
 			return err
 		}
@@ -521,17 +525,17 @@ func (s *Store) restorePiece(file *Saved, rec arrow.Record, p *restoredPiece, co
 			keys[k] = cols[s.keyed[k]]
 			continue
 		}
-		a, err := column(fmt.Sprintf("_key%d", k))
+		a, err := column(fmt.Sprintf("_key%d", k), true)
 		if err != nil {
 			return err
 		}
 		keys[k] = View(a)
 	}
-	h, err := column("_hash")
+	h, err := column("_hash", true)
 	if err != nil {
 		return err
 	}
-	t, err := column("_time")
+	t, err := column("_time", true)
 	if err != nil {
 		return err
 	}
@@ -542,12 +546,13 @@ func (s *Store) restorePiece(file *Saved, rec arrow.Record, p *restoredPiece, co
 	}
 	var parts []int32
 	var offsets []int64
-	if pc, err := column("_partition"); err == nil {
-		oc, err := column("_offset")
-		if err != nil {
-			return err
+	if last := int(rec.NumCols()) - 1; rec.ColumnName(last) == "_offset" {
+		pc, ok := rec.Column(last - 1).(*array.Int32)
+		oc, ok2 := rec.Column(last).(*array.Int64)
+		if !ok || !ok2 {
+			return fmt.Errorf("_partition is %s and _offset is %s", rec.Column(last-1).DataType(), rec.Column(last).DataType())
 		}
-		parts, offsets = pc.(*array.Int32).Int32Values(), oc.(*array.Int64).Int64Values()
+		parts, offsets = pc.Int32Values(), oc.Int64Values()
 	}
 	micros := make([]int64, p.Rows)
 	for i, v := range times.TimestampValues() {
