@@ -154,3 +154,41 @@ func TestARunThatIsSlowToBeginLeavesTheNewerOneAlone(t *testing.T) {
 		t.Errorf("it ran: %v", err)
 	}
 }
+
+// Every start of a run writes the last checkpoint anew, under its own name. Who does what the error of a damaged one says gets
+// to the one before.
+func TestADamagedCheckpointIsGotRidOf(t *testing.T) {
+	v := heldVault{}
+	first, err := TakeCheckpoints(t.Context(), v, true, 3, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, bad := state.Saved{Name: "segments/000000000002/x"}, state.Saved{Name: "segments/000000000003/x"}
+	commitEpochs(t, first, 1, good)
+	commitEpochs(t, first, 1, bad)
+	for range 2 { // the run fails, and a supervisor starts it again
+		c, err := TakeCheckpoints(t.Context(), v, true, 3, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last := c.Last(); last == nil || last.Files()[0] != bad {
+			t.Fatalf("it goes on from %+v", last)
+		} else {
+			err = damaged(v, last, errors.New("damaged"))
+		}
+		hint := strings.Fields(schema.Hint(err))
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if len(hint) > 1 && (name == hint[1] || strings.Contains(schema.Hint(err), "and those behind it") && name > hint[1]) {
+				delete(v, name)
+			}
+		}
+		again, err := TakeCheckpoints(t.Context(), v, true, 3, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last := again.Last(); last == nil || last.Files()[0] != good {
+			t.Errorf("it still goes on from epoch %d", last.SealedEpoch)
+		}
+		commitEpochs(t, again, 1, bad)
+	}
+}

@@ -450,12 +450,12 @@ func (g *graph) loadStore(ctx context.Context, cp *Checkpoint, st *stage, i int,
 			return err
 		}
 		if err := saved.Marks.Verify(marks); err != nil {
-			return damaged(v, cp.Epoch, err)
+			return damaged(v, cp, err)
 		}
 	}
 	rows, err := state.Restore(saved, marks)
 	if err != nil {
-		return damaged(v, cp.Epoch, err)
+		return damaged(v, cp, err)
 	}
 	for n, f := range rows.Segments() {
 		data, err := readSaved(ctx, v, f)
@@ -464,7 +464,7 @@ func (g *graph) loadStore(ctx context.Context, cp *Checkpoint, st *stage, i int,
 		}
 		seg, err := state.OpenSegment(f, data)
 		if err != nil {
-			return damaged(v, cp.Epoch, err)
+			return damaged(v, cp, err)
 		}
 		for shard, t := range st.tasks {
 			take := func() error {
@@ -491,6 +491,7 @@ func readSaved(ctx context.Context, v Vault, f state.Saved) ([]byte, error) {
 	return data, nil
 }
 
-func damaged(v Vault, epoch int64, err error) error {
-	return schema.WithHint(fmt.Errorf("checkpoint %s, epoch %d: %w", v, epoch, err), "remove "+checkpointName(epoch)+" there to go on from the checkpoint before it")
+// damaged is of a checkpoint and of those behind it: who took the place since has written it anew, under later names.
+func damaged(v Vault, cp *Checkpoint, err error) error {
+	return schema.WithHint(fmt.Errorf("checkpoint %s, epoch %d: %w", v, cp.SealedEpoch, err), "remove "+checkpointName(cp.SealedEpoch)+" there and those behind it to go on from the checkpoint before")
 }
