@@ -170,15 +170,22 @@ func (s *Store) Snapshot(name string) *Snapshot {
 		snap.buckets = append(snap.buckets, bucketFlags{start: b.start, swept: b.swept, rows: b.rows, pieces: slices.Clip(slices.Clone(b.pieces)), flags: flags})
 	}
 	if len(snap.fresh) > 0 {
-		for _, c := range s.columns {
-			snap.columns = append(snap.columns, slices.Clone(c))
-		}
-		for _, k := range s.keys {
-			snap.keys = append(snap.keys, slices.Clone(k))
-		}
+		snap.columns, snap.keys = s.unchanging(s.columns), s.unchanging(s.keys)
 		snap.held = slices.Clone(s.segments)
 	}
 	return snap
+}
+
+// unchanging is what there is of each column, without what rows are being read into from disk: that changes.
+func (s *Store) unchanging(columns [][]*Column) [][]*Column {
+	out := make([][]*Column, len(columns))
+	for i, c := range columns {
+		out[i] = slices.Clone(c)
+		for _, u := range s.unpacked {
+			out[i][u.number] = nil
+		}
+	}
+	return out
 }
 
 // fresh are rows of a chunk from one on, as many as become one record batch.
