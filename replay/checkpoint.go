@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lockstep-data/lockstep/replay/sql"
 	"github.com/lockstep-data/lockstep/replay/state"
 	"github.com/lockstep-data/lockstep/schema"
 )
@@ -454,6 +455,47 @@ func matchColumns(saved, wanted []SavedColumn) ([]string, error) {
 		out = append(out, c.Name)
 	}
 	return out, nil
+}
+
+// heldFields are the columns of a join's side, under names that do not depend on which of them are held: those of its second
+// source end in #2. A query that is changed may hold fewer of them, over segments that have them all.
+func heldFields(n sql.Node) []schema.Field {
+	fields := slices.Clone(n.Fields())
+	of, _ := sourcesOf(n)
+	for i := range fields {
+		if of[i] > 0 {
+			fields[i].Name = fmt.Sprintf("%s#%d", fields[i].Name, of[i]+1)
+		}
+	}
+	return fields
+}
+
+// sourcesOf numbers what a node's columns come from, and says how many sources there are.
+func sourcesOf(n sql.Node) (of []int, sources int) {
+	var all, output []int
+	switch n := n.(type) {
+	case *sql.Filter:
+		return sourcesOf(n.Input)
+	case *sql.Join:
+		left, l := sourcesOf(n.Left)
+		right, r := sourcesOf(n.Right)
+		for _, x := range right {
+			left = append(left, l+x)
+		}
+		all, output, sources = left, n.Output, l+r
+	case *sql.Lookup:
+		in, l := sourcesOf(n.Input)
+		for range n.Columns {
+			in = append(in, l)
+		}
+		all, output, sources = in, n.Output, l+1
+	default:
+		return make([]int, len(n.Fields())), 1
+	}
+	for _, c := range output {
+		of = append(of, all[c])
+	}
+	return of, sources
 }
 
 // savedColumns names fields apart: the second id becomes id#2.
