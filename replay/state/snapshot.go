@@ -83,6 +83,8 @@ const (
 	maxSegments = 96
 	// segmentBytes is about how large a segment is made: it is in memory while it is written and read.
 	segmentBytes = 16 << 20
+	// pieceBytes is about how large a record batch may be: its columns take less than 2 GiB.
+	pieceBytes = 256 << 20
 )
 
 // Snapshot is what a store held at one moment. Taking it copies flags alone; Write does the work, in any goroutine,
@@ -153,7 +155,7 @@ func (s *Store) Snapshot(name string) *Snapshot {
 				snap.fresh = append(snap.fresh, freshSegment{file: &Saved{}})
 			}
 			c := b.chunks[b.saved>>chunkBits]
-			rows := c.fresh(b.saved & (chunkRows - 1))
+			rows := c.fresh(b.saved&(chunkRows-1), int(pieceBytes/perRow)+1)
 			last := &snap.fresh[len(snap.fresh)-1]
 			b.pieces = append(b.pieces, piece{last.file, len(last.rows), rows.len()})
 			last.rows = append(last.rows, rows)
@@ -188,17 +190,19 @@ func (s *Store) unchanging(columns [][]*Column) [][]*Column {
 	return out
 }
 
-// fresh are rows of a chunk from one on, as many as become one record batch.
-func (c *chunk) fresh(from int) freshRows {
+// fresh are rows of a chunk from one on, as many as become one record batch; most bounds them.
+func (c *chunk) fresh(from, most int) freshRows {
 	if from >= c.spilled {
-		return freshRows{hash: c.hash[from:c.rows:c.rows], time: c.time[from:c.rows:c.rows], ref: c.ref[from:c.rows:c.rows]}
+		to := min(c.rows, from+most)
+		return freshRows{hash: c.hash[from:to:to], time: c.time[from:to:to], ref: c.ref[from:to:to]}
 	}
 	k := c.packOf(from)
-	f := freshRows{pack: k, from: from - k.from, to: k.to - k.from, min: c.min}
+	to := min(k.to, from+most)
+	f := freshRows{pack: k, from: from - k.from, to: to - k.from, min: c.min}
 	if c.time != nil {
-		f.time = c.time[from:k.to:k.to]
+		f.time = c.time[from:to:to]
 	} else {
-		f.after = c.after[from:k.to:k.to]
+		f.after = c.after[from:to:to]
 	}
 	return f
 }
