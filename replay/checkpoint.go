@@ -200,6 +200,7 @@ func (c *Checkpoint) Files() []state.Saved {
 // hold none. A checkpoint for which happened, when not nil, is false was written but never published: it is removed.
 func TakeCheckpoints(ctx context.Context, v Vault, resume bool, keep int, happened func(*Checkpoint) bool) (*Checkpoints, error) {
 	c := &Checkpoints{vault: v, keep: max(keep, 1), live: map[int64][]string{}}
+take:
 	for {
 		epochs, err := Epochs(ctx, v)
 		if err != nil {
@@ -215,6 +216,9 @@ func TakeCheckpoints(ctx context.Context, v Vault, resume bool, keep int, happen
 		forgotten := false
 		for _, e := range epochs {
 			cp, err := ReadCheckpoint(ctx, v, e)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue take // whoever holds the place has gone on
+			}
 			if err != nil {
 				return nil, err
 			}

@@ -192,3 +192,38 @@ func TestADamagedCheckpointIsGotRidOf(t *testing.T) {
 		commitEpochs(t, again, 1, bad)
 	}
 }
+
+// movingVault is a place whose holder ends an epoch while another run looks at what is there.
+type movingVault struct {
+	heldVault
+	move func()
+}
+
+func (m *movingVault) List(ctx context.Context, dir string) ([]string, error) {
+	names, err := m.heldVault.List(ctx, dir)
+	if move := m.move; move != nil {
+		m.move = nil
+		move()
+	}
+	return names, err
+}
+
+func TestAPlaceIsTakenFromARunThatGoesOn(t *testing.T) {
+	for _, epochs := range []int{1, 2, 9} {
+		v := &movingVault{heldVault: heldVault{}}
+		holder, err := TakeCheckpoints(t.Context(), v, true, 3, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commitEpochs(t, holder, 5)
+		v.move = func() { commitEpochs(t, holder, epochs) }
+		next, err := TakeCheckpoints(t.Context(), v, true, 3, nil)
+		if err != nil {
+			t.Errorf("%d epochs: %v", epochs, err)
+			continue
+		}
+		if last := next.Last(); last == nil || last.Epoch != holder.epoch {
+			t.Errorf("%d epochs: it goes on from %+v, not from %d", epochs, last, holder.epoch)
+		}
+	}
+}
