@@ -290,18 +290,21 @@ func (g *graph) commit(ctx context.Context, cp *Checkpoint, work [][]capture) er
 	return c.collect(ctx)
 }
 
-// namedSink is a sink with the name that checkpoints have for it.
+// namedSink is a sink with the names that checkpoints have for it: one for each output that goes there, as the first of
+// them may be gone when a run goes on.
 type namedSink struct {
-	name string
-	sink Sink
+	names []string
+	sink  Sink
 }
 
 // sinks are the job's, each once.
 func (g *graph) sinks() []namedSink {
 	var out []namedSink
 	add := func(name string, s Sink) {
-		if s != nil && !slices.ContainsFunc(out, func(have namedSink) bool { return have.sink == s }) {
-			out = append(out, namedSink{name, s})
+		if at := slices.IndexFunc(out, func(have namedSink) bool { return have.sink == s }); at >= 0 {
+			out[at].names = append(out[at].names, name)
+		} else if s != nil {
+			out = append(out, namedSink{[]string{name}, s})
 		}
 	}
 	for _, o := range g.job.Outputs {
@@ -309,7 +312,9 @@ func (g *graph) sinks() []namedSink {
 			add(fmt.Sprintf("%s/%d", o.Name, i), t.Sink)
 		}
 	}
-	add("sides", g.job.Sides)
+	if !slices.ContainsFunc(out, func(have namedSink) bool { return have.sink == g.job.Sides }) {
+		add("sides", g.job.Sides)
+	}
 	// Who decides comes first.
 	slices.SortStableFunc(out, func(a, b namedSink) int { return cmp.Compare(undecisive(a.sink), undecisive(b.sink)) })
 	return out
@@ -332,8 +337,12 @@ func (g *graph) seal(ctx context.Context, cp *Checkpoint) error {
 		if d, ok := s.sink.(Describer); ok {
 			d.SetInputs(inputs)
 		}
-		if cp.Sealed[s.name], err = s.sink.Seal(ctx, cp.Epoch); err != nil {
+		sealed, err := s.sink.Seal(ctx, cp.Epoch)
+		if err != nil {
 			return err
+		}
+		for _, name := range s.names {
+			cp.Sealed[name] = sealed
 		}
 	}
 	return nil
@@ -342,9 +351,12 @@ func (g *graph) seal(ctx context.Context, cp *Checkpoint) error {
 // publish makes what was sealed visible.
 func (g *graph) publish(ctx context.Context, cp *Checkpoint) error {
 	for _, s := range g.sinks() {
-		if sealed, ok := cp.Sealed[s.name]; ok {
-			if err := s.sink.Publish(ctx, cp.SealedEpoch, sealed); err != nil {
-				return err
+		for _, name := range s.names {
+			if sealed, ok := cp.Sealed[name]; ok {
+				if err := s.sink.Publish(ctx, cp.SealedEpoch, sealed); err != nil {
+					return err
+				}
+				break
 			}
 		}
 	}
