@@ -106,3 +106,28 @@ func TestARunThatIsNotDeadYet(t *testing.T) {
 		}
 	}
 }
+
+// An output that went to a topic alone may get a place in the lake beside it. What the checkpoint has for the output's first
+// target is then the topic's.
+func TestAnOutputThatWentToATopicBefore(t *testing.T) {
+	ctx := context.Background()
+	for _, sealed := range []string{"", `{"transaction":7}`} {
+		place := t.TempDir()
+		s := newSink(t, place, SinkOptions{Resume: true})
+		if err := s.Publish(ctx, 7, []byte(sealed)); err != nil {
+			t.Errorf("%q: %v", sealed, err)
+			continue
+		}
+		put(t, openWriter(t, s, "rows"), rowSpan(0, 10))
+		s.Cut()
+		if err := s.Publish(ctx, 9, must[[]byte](t)(s.Seal(ctx, 9))); err != nil {
+			t.Error(err)
+		}
+		if got := ids(t, place+"/rows", nil); !reflect.DeepEqual(got, span(0, 10)) {
+			t.Errorf("%q: %d rows are visible", sealed, len(got))
+		}
+	}
+	if err := newSink(t, t.TempDir(), SinkOptions{}).Publish(ctx, 7, []byte(`{"epoch":6}`)); err == nil {
+		t.Error("what was sealed of another epoch is published")
+	}
+}
