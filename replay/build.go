@@ -377,7 +377,7 @@ func (g *graph) buildJoin(n *sql.Join) (*flow, error) {
 		return nil, err
 	}
 	g.joins++
-	g.keeps(tasks, fmt.Sprintf("join %d", g.joins), sql.Shape(n), n.Left.Fields(), n.Right.Fields())
+	g.keeps(tasks, fmt.Sprintf("join %d", g.joins), sql.Shape(n), heldFields(n.Left), heldFields(n.Right))
 	g.spreads(n.LeftKeys, n.RightKeys)
 	for port, side := range []*flow{left, right} {
 		if side.heavy && side.tasks == nil && g.shards > 1 {

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lockstep-data/lockstep/replay/sql"
 	"github.com/lockstep-data/lockstep/replay/state"
 	"github.com/lockstep-data/lockstep/schema"
 )
@@ -199,6 +200,7 @@ func (c *Checkpoint) Files() []state.Saved {
 // hold none. A checkpoint for which happened, when not nil, is false was written but never published: it is removed.
 func TakeCheckpoints(ctx context.Context, v Vault, resume bool, keep int, happened func(*Checkpoint) bool) (*Checkpoints, error) {
 	c := &Checkpoints{vault: v, keep: max(keep, 1), live: map[int64][]string{}}
+take:
 	for {
 		epochs, err := Epochs(ctx, v)
 		if err != nil {
@@ -214,6 +216,9 @@ func TakeCheckpoints(ctx context.Context, v Vault, resume bool, keep int, happen
 		forgotten := false
 		for _, e := range epochs {
 			cp, err := ReadCheckpoint(ctx, v, e)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue take // whoever holds the place has gone on
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -284,14 +289,28 @@ func (c *Checkpoints) commit(ctx context.Context, cp *Checkpoint) error {
 	}
 	err = c.vault.Create(ctx, checkpointName(cp.Epoch), data)
 	if errors.Is(err, fs.ErrExist) {
-		return schema.WithHint(fmt.Errorf("checkpoint %s: %w, at epoch %d; nothing of this epoch is visible", c.vault, ErrFenced, cp.Epoch), "two runs must not share a checkpoint place; this one stops")
+		return c.fenced(cp.Epoch)
 	}
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", c.vault, err)
 	}
 	c.epoch = cp.Epoch
 	c.live[cp.Epoch] = fileNames(cp)
-	return nil
+	// The name is free, too, when who took the place has gone on so far since that it has removed it.
+	return c.held(ctx)
+}
+
+// held fails when another run has taken the place.
+func (c *Checkpoints) held(ctx context.Context) error {
+	epochs, err := Epochs(ctx, c.vault)
+	if err == nil && len(epochs) > 0 && epochs[len(epochs)-1] > c.epoch {
+		err = c.fenced(c.epoch)
+	}
+	return err
+}
+
+func (c *Checkpoints) fenced(epoch int64) error {
+	return schema.WithHint(fmt.Errorf("checkpoint %s: %w, at epoch %d; nothing of this epoch is visible", c.vault, ErrFenced, epoch), "two runs must not share a checkpoint place; this one stops")
 }
 
 // remove removes a file that may be gone already.
@@ -323,6 +342,9 @@ func (c *Checkpoints) sweep(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", c.vault, err)
 	}
+	// Those of later epochs are of a run that has fenced this one off.
+	later := fmt.Sprintf("segments/%012d", c.epoch+1)
+	names = slices.DeleteFunc(names, func(n string) bool { return n >= later })
 	halves, err := c.vault.List(ctx, "checkpoints")
 	if err != nil {
 		return fmt.Errorf("checkpoint %s: %w", c.vault, err)
@@ -437,6 +459,47 @@ func matchColumns(saved, wanted []SavedColumn) ([]string, error) {
 		out = append(out, c.Name)
 	}
 	return out, nil
+}
+
+// heldFields are the columns of a join's side, under names that do not depend on which of them are held: those of its second
+// source end in #2. A query that is changed may hold fewer of them, over segments that have them all.
+func heldFields(n sql.Node) []schema.Field {
+	fields := slices.Clone(n.Fields())
+	of, _ := sourcesOf(n)
+	for i := range fields {
+		if of[i] > 0 {
+			fields[i].Name = fmt.Sprintf("%s#%d", fields[i].Name, of[i]+1)
+		}
+	}
+	return fields
+}
+
+// sourcesOf numbers what a node's columns come from, and says how many sources there are.
+func sourcesOf(n sql.Node) (of []int, sources int) {
+	var all, output []int
+	switch n := n.(type) {
+	case *sql.Filter:
+		return sourcesOf(n.Input)
+	case *sql.Join:
+		left, l := sourcesOf(n.Left)
+		right, r := sourcesOf(n.Right)
+		for _, x := range right {
+			left = append(left, l+x)
+		}
+		all, output, sources = left, n.Output, l+r
+	case *sql.Lookup:
+		in, l := sourcesOf(n.Input)
+		for range n.Columns {
+			in = append(in, l)
+		}
+		all, output, sources = in, n.Output, l+1
+	default:
+		return make([]int, len(n.Fields())), 1
+	}
+	for _, c := range output {
+		of = append(of, all[c])
+	}
+	return of, sources
 }
 
 // savedColumns names fields apart: the second id becomes id#2.

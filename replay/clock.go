@@ -93,11 +93,17 @@ func (c *clock) replayPlan(l *laneClock) {
 	}
 }
 
+// farthest is the event time, in the year 148108 or before the common era, beyond which none is believed: what databases
+// call infinity. Times and the lengths of windows can be added up to here.
+const farthest = 1 << 62
+
 // disbelieved says why an event time is no time to go by, "" when it is. A row without one has NoTime.
 func disbelieved(t, broker, ahead int64) string {
 	switch {
 	case t == NoTime:
 		return "no event time"
+	case t > farthest || t < -farthest:
+		return fmt.Sprintf("event time %s is infinite, or as good as that", timeText(t))
 	case broker != NoTime && t > broker+ahead:
 		return fmt.Sprintf("event time %s is more than %s ahead of the broker's %s", timeText(t), microsText(ahead), timeText(broker))
 	}

@@ -290,18 +290,21 @@ func (g *graph) commit(ctx context.Context, cp *Checkpoint, work [][]capture) er
 	return c.collect(ctx)
 }
 
-// namedSink is a sink with the name that checkpoints have for it.
+// namedSink is a sink with the names that checkpoints have for it: one for each output that goes there, as the first of
+// them may be gone when a run goes on.
 type namedSink struct {
-	name string
-	sink Sink
+	names []string
+	sink  Sink
 }
 
 // sinks are the job's, each once.
 func (g *graph) sinks() []namedSink {
 	var out []namedSink
 	add := func(name string, s Sink) {
-		if s != nil && !slices.ContainsFunc(out, func(have namedSink) bool { return have.sink == s }) {
-			out = append(out, namedSink{name, s})
+		if at := slices.IndexFunc(out, func(have namedSink) bool { return have.sink == s }); at >= 0 {
+			out[at].names = append(out[at].names, name)
+		} else if s != nil {
+			out = append(out, namedSink{[]string{name}, s})
 		}
 	}
 	for _, o := range g.job.Outputs {
@@ -309,7 +312,9 @@ func (g *graph) sinks() []namedSink {
 			add(fmt.Sprintf("%s/%d", o.Name, i), t.Sink)
 		}
 	}
-	add("sides", g.job.Sides)
+	if !slices.ContainsFunc(out, func(have namedSink) bool { return have.sink == g.job.Sides }) {
+		add("sides", g.job.Sides)
+	}
 	// Who decides comes first.
 	slices.SortStableFunc(out, func(a, b namedSink) int { return cmp.Compare(undecisive(a.sink), undecisive(b.sink)) })
 	return out
@@ -332,8 +337,12 @@ func (g *graph) seal(ctx context.Context, cp *Checkpoint) error {
 		if d, ok := s.sink.(Describer); ok {
 			d.SetInputs(inputs)
 		}
-		if cp.Sealed[s.name], err = s.sink.Seal(ctx, cp.Epoch); err != nil {
+		sealed, err := s.sink.Seal(ctx, cp.Epoch)
+		if err != nil {
 			return err
+		}
+		for _, name := range s.names {
+			cp.Sealed[name] = sealed
 		}
 	}
 	return nil
@@ -342,9 +351,12 @@ func (g *graph) seal(ctx context.Context, cp *Checkpoint) error {
 // publish makes what was sealed visible.
 func (g *graph) publish(ctx context.Context, cp *Checkpoint) error {
 	for _, s := range g.sinks() {
-		if sealed, ok := cp.Sealed[s.name]; ok {
-			if err := s.sink.Publish(ctx, cp.SealedEpoch, sealed); err != nil {
-				return err
+		for _, name := range s.names {
+			if sealed, ok := cp.Sealed[name]; ok {
+				if err := s.sink.Publish(ctx, cp.SealedEpoch, sealed); err != nil {
+					return err
+				}
+				break
 			}
 		}
 	}
@@ -450,12 +462,12 @@ func (g *graph) loadStore(ctx context.Context, cp *Checkpoint, st *stage, i int,
 			return err
 		}
 		if err := saved.Marks.Verify(marks); err != nil {
-			return damaged(v, cp.Epoch, err)
+			return damaged(v, cp, err)
 		}
 	}
 	rows, err := state.Restore(saved, marks)
 	if err != nil {
-		return damaged(v, cp.Epoch, err)
+		return damaged(v, cp, err)
 	}
 	for n, f := range rows.Segments() {
 		data, err := readSaved(ctx, v, f)
@@ -464,7 +476,7 @@ func (g *graph) loadStore(ctx context.Context, cp *Checkpoint, st *stage, i int,
 		}
 		seg, err := state.OpenSegment(f, data)
 		if err != nil {
-			return damaged(v, cp.Epoch, err)
+			return damaged(v, cp, err)
 		}
 		for shard, t := range st.tasks {
 			take := func() error {
@@ -491,6 +503,7 @@ func readSaved(ctx context.Context, v Vault, f state.Saved) ([]byte, error) {
 	return data, nil
 }
 
-func damaged(v Vault, epoch int64, err error) error {
-	return schema.WithHint(fmt.Errorf("checkpoint %s, epoch %d: %w", v, epoch, err), "remove "+checkpointName(epoch)+" there to go on from the checkpoint before it")
+// damaged is of a checkpoint and of those behind it: who took the place since has written it anew, under later names.
+func damaged(v Vault, cp *Checkpoint, err error) error {
+	return schema.WithHint(fmt.Errorf("checkpoint %s, epoch %d: %w", v, cp.SealedEpoch, err), "remove "+checkpointName(cp.SealedEpoch)+" there and those behind it to go on from the checkpoint before")
 }

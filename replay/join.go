@@ -93,8 +93,8 @@ func newJoin(node *sql.Join, fail failures, aside *sides, froms [2]origin) (*joi
 	}
 	j.sides[0] = state.NewStore(width, arrowTypes(lf), len(node.LeftKeys))
 	j.sides[1] = state.NewStore(width, arrowTypes(rf), len(node.RightKeys))
-	j.sides[0].Describe(columnNames(savedColumns(lf)), plainKeys(node.LeftKeys))
-	j.sides[1].Describe(columnNames(savedColumns(rf)), plainKeys(node.RightKeys))
+	j.sides[0].Describe(columnNames(savedColumns(heldFields(node.Left))), plainKeys(node.LeftKeys))
+	j.sides[1].Describe(columnNames(savedColumns(heldFields(node.Right))), plainKeys(node.RightKeys))
 	var err error
 	j.on, err = newResidual(node.On, len(lf)+len(rf))
 	return j, err

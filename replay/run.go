@@ -17,6 +17,10 @@ func Run(ctx context.Context, job *Job) (*Summary, error) {
 	start := job.Clock()
 	var last *Checkpoint
 	if job.Checkpoints != nil {
+		// Much may have been opened since the place was taken.
+		if err := job.Checkpoints.held(ctx); err != nil {
+			return nil, err
+		}
 		last = job.Checkpoints.Last()
 	}
 	g := newGraph(job)

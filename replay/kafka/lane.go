@@ -74,6 +74,7 @@ func (s *Source) decode(p *piece, dec Decoder) {
 			}
 			if errors.Is(err, errNotRecord) {
 				p.err = fmt.Errorf("kafka: topic %s, partition %d, offset %d: %w", r.Topic, r.Partition, r.Offset, err)
+				p.block.Next = r.Offset
 				break
 			}
 			reason = err.Error()
@@ -85,6 +86,7 @@ func (s *Source) decode(p *piece, dec Decoder) {
 			}
 			p.err = schema.WithHint(fmt.Errorf("kafka: topic %s, partition %d, offset %d: %s", r.Topic, r.Partition, r.Offset, reason),
 				advice+"on_bad_record: reject sets such records aside and goes on")
+			p.block.Next = r.Offset
 			break
 		}
 		p.block.Bad = append(p.block.Bad, replay.BadRecord{Partition: r.Partition, Offset: r.Offset, BrokerTime: brokerTime(r), Value: r.Value, Reason: reason})
@@ -99,9 +101,6 @@ func (s *Source) decode(p *piece, dec Decoder) {
 	p.block.Record = dec.Flush()
 	p.block.Offsets = offsets
 	p.block.BrokerTimes = times
-	if p.err != nil {
-		p.block.Next = offsets[len(offsets)-1] + 1
-	}
 	if s.time >= 0 {
 		p.newest = newestTime(p.block.Record.Column(s.time), times)
 	}

@@ -3,6 +3,8 @@ package lake
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"hash/fnv"
 	"io"
 	"slices"
 
@@ -61,10 +63,18 @@ func (u *unit) least() int64 {
 	return replay.NoTime
 }
 
-func (b *batch) lanes() []replay.Lane { return []replay.Lane{{Name: "lake", Partition: -1}} }
+// lanes is one: all units, one behind the other. Its name tells which those are, as a position in it is a number of their
+// rows: over other units it is a place among other rows.
+func (b *batch) lanes() []replay.Lane {
+	h := fnv.New64a()
+	for _, u := range b.units {
+		fmt.Fprintln(h, u.rows, u.least(), u.group, u.file.obj.Size)
+	}
+	return []replay.Lane{{Name: fmt.Sprintf("lake-%016x", h.Sum64()), Partition: -1}}
+}
 
 func (b *batch) seek(positions map[string]int64) error {
-	b.skip = positions["lake"]
+	b.skip = positions[b.lanes()[0].Name]
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path"
 	"strings"
@@ -22,10 +23,10 @@ type staged struct {
 	token string
 }
 
-// stagingName is relative to root.
+// stagingName is relative to root. It is given once: a run that was taken for dead may still write a file of the same key.
 func stagingName(root, key string) string {
 	rel := strings.TrimPrefix(strings.TrimPrefix(key, root), "/")
-	return path.Join("_lockstep/staging", strings.ReplaceAll(strings.TrimSuffix(rel, ".parquet"), "/", ",")+".tmp")
+	return path.Join("_lockstep/staging", fmt.Sprintf("%s.%d.tmp", strings.ReplaceAll(strings.TrimSuffix(rel, ".parquet"), "/", ","), rand.Uint64()))
 }
 
 func (l local) create(_ context.Context, root, key string) (upload, error) {

@@ -105,6 +105,15 @@ func cleanPath(p string) string {
 	return p
 }
 
+// folder is the place as one to write to: what lies in it is called by a path that begins with the place's own, however
+// that was spelt ("./out", "a//b").
+func (p Place) folder() Place {
+	if p.path != "" {
+		p.path = path.Clean(p.path)
+	}
+	return p
+}
+
 func cleanKey(k string) string { return strings.Trim(k, "/") }
 
 // String is the place as the user wrote it.

@@ -136,7 +136,7 @@ func NewSink(ctx context.Context, place string, opts SinkOptions) (*Sink, error)
 	if strings.ContainsAny(p.path, "*?[") {
 		return nil, schema.WithHint(fmt.Errorf("write to %s: a glob is no place to write to", place), "name a folder")
 	}
-	s := &Sink{place: p, opts: opts, outputs: map[string][]schema.Field{}, next: map[string]int{}, sealed: map[string]bool{}}
+	s := &Sink{place: p.folder(), opts: opts, outputs: map[string][]schema.Field{}, next: map[string]int{}, sealed: map[string]bool{}}
 	if err := s.readManifest(ctx); err != nil {
 		return nil, err
 	}
@@ -435,7 +435,14 @@ func (s *Sink) Seal(ctx context.Context, epoch int64) ([]byte, error) {
 // Publish makes a sealed epoch visible: first the files, then the manifest.
 func (s *Sink) Publish(ctx context.Context, epoch int64, sealed []byte) error {
 	var e sealedEpoch
-	if err := json.Unmarshal(sealed, &e); err != nil || e.Epoch != epoch {
+	var err error
+	if len(sealed) > 0 {
+		err = json.Unmarshal(sealed, &e)
+	}
+	if err == nil && e.Epoch == 0 {
+		return nil // of a topic: the output got this place since
+	}
+	if err != nil || e.Epoch != epoch {
 		return fmt.Errorf("publish epoch %d to %s: what was sealed is not of this epoch: %w", epoch, s.place, errors.Join(err, errors.New("damaged checkpoint?")))
 	}
 	fail := func(err error) error { return fmt.Errorf("publish epoch %d to %s: %w", epoch, s.place, err) }

@@ -361,7 +361,7 @@ func (s *Source) timeField() schema.Field {
 // Fields are the columns of every block.
 func (s *Source) Fields() []schema.Field { return s.fields }
 
-// Lanes are the partitions, the files, or in a batch the one lane "lake".
+// Lanes are the partitions, the files, or in a batch one lane.
 func (s *Source) Lanes() []replay.Lane { return s.run.lanes() }
 
 // Objects are the files that are read, for manifests.
@@ -396,7 +396,7 @@ func (s *Source) Next(ctx context.Context) (replay.Block, error) {
 func (s *Source) Seek(positions map[string]int64) error {
 	for lane := range positions {
 		if !slices.ContainsFunc(s.run.lanes(), func(l replay.Lane) bool { return l.Name == lane }) {
-			return schema.WithHint(fmt.Errorf("read %s: there is no lane %s to go on with", s.opts.Place, lane), "the checkpoint was made over other files")
+			return schema.WithHint(fmt.Errorf("read %s: there is no lane %s to go on with", s.opts.Place, lane), "the checkpoint was made over other files, or between other --since and --until: name those it was made over, or start anew")
 		}
 	}
 	return s.run.seek(positions)

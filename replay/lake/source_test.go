@@ -104,7 +104,7 @@ func testBatch(t *testing.T, s testStore) {
 			// A second run goes on where a block of the first ended.
 			cut := r.IntN(len(blocks))
 			rest := open(t, opts)
-			if err := rest.Seek(map[string]int64{"lake": blocks[cut].Next}); err != nil {
+			if err := rest.Seek(map[string]int64{rest.Lanes()[0].Name: blocks[cut].Next}); err != nil {
 				t.Fatal(err)
 			}
 			var again, want []row
@@ -217,6 +217,46 @@ func testStream(t *testing.T, s testStore) {
 				t.Errorf("seed %d: other rows after Seek(%v)", seed, at)
 			}
 		})
+	}
+}
+
+// A lake grows while a run stands still. A batch that goes on counts the rows behind it, which would be others.
+func TestABatchGoesOnOverItsOwnFilesAlone(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir+"/b.parquet", fileBytes(t, rowSpan(100, 200), false, 10))
+	writeFile(t, dir+"/c.parquet", fileBytes(t, rowSpan(200, 300), false, 10))
+	opts := SourceOptions{Place: dir, Time: "at", BlockRows: 10}
+	src := open(t, opts)
+	lane := src.Lanes()[0].Name
+	var last replay.Block
+	for range 15 {
+		last = must[replay.Block](t)(src.Next(t.Context()))
+	}
+	at := map[string]int64{lane: last.Next}
+	again := open(t, opts)
+	if err := again.Seek(at); err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for _, b := range drain(t, again) {
+		rows += len(rowsOf(t, b))
+	}
+	if rows != 50 {
+		t.Errorf("%d rows are behind 150 of 200", rows)
+	}
+	until := int64(250_000)
+	for name, other := range map[string]SourceOptions{
+		"between other bounds": {Place: dir, Time: "at", Until: &until},
+		"of fewer files":       {Place: dir + "/c.parquet", Time: "at"},
+		"with a file more":     opts,
+	} {
+		if name == "with a file more" {
+			writeFile(t, dir+"/a.parquet", fileBytes(t, rowSpan(0, 100), false, 10))
+		}
+		if err := open(t, other).Seek(at); err == nil || schema.Hint(err) == "" {
+			t.Errorf("it goes on in a lake %s: %v", name, err)
+		}
+		_ = os.Remove(dir + "/a.parquet")
 	}
 }
 

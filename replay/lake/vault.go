@@ -28,7 +28,7 @@ func OpenVault(ctx context.Context, text string, env map[string]string) (Vault, 
 	if obj, dir, err := p.store.stat(ctx, p.path); err == nil && !dir && p.path != "" {
 		return Vault{}, schema.WithHint(fmt.Errorf("checkpoint %s: %s is a file", text, obj.Name), "name a folder")
 	}
-	return Vault{p}, nil
+	return Vault{p.folder()}, nil
 }
 
 // String is the place as the user wrote it.

@@ -83,6 +83,8 @@ const (
 	maxSegments = 96
 	// segmentBytes is about how large a segment is made: it is in memory while it is written and read.
 	segmentBytes = 16 << 20
+	// pieceBytes is about how large a record batch may be: its columns take less than 2 GiB.
+	pieceBytes = 256 << 20
 )
 
 // Snapshot is what a store held at one moment. Taking it copies flags alone; Write does the work, in any goroutine,
@@ -153,7 +155,7 @@ func (s *Store) Snapshot(name string) *Snapshot {
 				snap.fresh = append(snap.fresh, freshSegment{file: &Saved{}})
 			}
 			c := b.chunks[b.saved>>chunkBits]
-			rows := c.fresh(b.saved & (chunkRows - 1))
+			rows := c.fresh(b.saved&(chunkRows-1), int(pieceBytes/perRow)+1)
 			last := &snap.fresh[len(snap.fresh)-1]
 			b.pieces = append(b.pieces, piece{last.file, len(last.rows), rows.len()})
 			last.rows = append(last.rows, rows)
@@ -170,28 +172,37 @@ func (s *Store) Snapshot(name string) *Snapshot {
 		snap.buckets = append(snap.buckets, bucketFlags{start: b.start, swept: b.swept, rows: b.rows, pieces: slices.Clip(slices.Clone(b.pieces)), flags: flags})
 	}
 	if len(snap.fresh) > 0 {
-		for _, c := range s.columns {
-			snap.columns = append(snap.columns, slices.Clone(c))
-		}
-		for _, k := range s.keys {
-			snap.keys = append(snap.keys, slices.Clone(k))
-		}
+		snap.columns, snap.keys = s.unchanging(s.columns), s.unchanging(s.keys)
 		snap.held = slices.Clone(s.segments)
 	}
 	return snap
 }
 
-// fresh are rows of a chunk from one on, as many as become one record batch.
-func (c *chunk) fresh(from int) freshRows {
+// unchanging is what there is of each column, without what rows are being read into from disk: that changes.
+func (s *Store) unchanging(columns [][]*Column) [][]*Column {
+	out := make([][]*Column, len(columns))
+	for i, c := range columns {
+		out[i] = slices.Clone(c)
+		for _, u := range s.unpacked {
+			out[i][u.number] = nil
+		}
+	}
+	return out
+}
+
+// fresh are rows of a chunk from one on, as many as become one record batch; most bounds them.
+func (c *chunk) fresh(from, most int) freshRows {
 	if from >= c.spilled {
-		return freshRows{hash: c.hash[from:c.rows:c.rows], time: c.time[from:c.rows:c.rows], ref: c.ref[from:c.rows:c.rows]}
+		to := min(c.rows, from+most)
+		return freshRows{hash: c.hash[from:to:to], time: c.time[from:to:to], ref: c.ref[from:to:to]}
 	}
 	k := c.packOf(from)
-	f := freshRows{pack: k, from: from - k.from, to: k.to - k.from, min: c.min}
+	to := min(k.to, from+most)
+	f := freshRows{pack: k, from: from - k.from, to: to - k.from, min: c.min}
 	if c.time != nil {
-		f.time = c.time[from:k.to:k.to]
+		f.time = c.time[from:to:to]
 	} else {
-		f.after = c.after[from:k.to:k.to]
+		f.after = c.after[from:to:to]
 	}
 	return f
 }
@@ -497,16 +508,20 @@ func (s *Store) restorePiece(file *Saved, rec arrow.Record, p *restoredPiece, co
 	if int(rec.NumRows()) != p.Rows {
 		return fmt.Errorf("batch %d has %d rows, want %d", p.Batch, rec.NumRows(), p.Rows)
 	}
-	column := func(name string) (arrow.Array, error) {
+	// What the engine knows of the rows stands behind their columns, one of which may have the same name.
+	column := func(name string, own bool) (arrow.Array, error) {
 		at := rec.Schema().FieldIndices(name)
-		if len(at) == 0 {
+		switch {
+		case len(at) == 0:
 			return nil, fmt.Errorf("it has no column %s", name)
+		case own:
+			return rec.Column(at[len(at)-1]), nil
 		}
 		return rec.Column(at[0]), nil
 	}
 	cols := make([]Column, len(columns))
 	for i, name := range columns {
-		a, err := column(name)
+		a, err := column(name, false)
 		if err != nil {
 			return err
 		}
@@ -521,17 +536,17 @@ func (s *Store) restorePiece(file *Saved, rec arrow.Record, p *restoredPiece, co
 			keys[k] = cols[s.keyed[k]]
 			continue
 		}
-		a, err := column(fmt.Sprintf("_key%d", k))
+		a, err := column(fmt.Sprintf("_key%d", k), true)
 		if err != nil {
 			return err
 		}
 		keys[k] = View(a)
 	}
-	h, err := column("_hash")
+	h, err := column("_hash", true)
 	if err != nil {
 		return err
 	}
-	t, err := column("_time")
+	t, err := column("_time", true)
 	if err != nil {
 		return err
 	}
@@ -542,12 +557,13 @@ func (s *Store) restorePiece(file *Saved, rec arrow.Record, p *restoredPiece, co
 	}
 	var parts []int32
 	var offsets []int64
-	if pc, err := column("_partition"); err == nil {
-		oc, err := column("_offset")
-		if err != nil {
-			return err
+	if last := int(rec.NumCols()) - 1; rec.ColumnName(last) == "_offset" {
+		pc, ok := rec.Column(last - 1).(*array.Int32)
+		oc, ok2 := rec.Column(last).(*array.Int64)
+		if !ok || !ok2 {
+			return fmt.Errorf("_partition is %s and _offset is %s", rec.Column(last-1).DataType(), rec.Column(last).DataType())
 		}
-		parts, offsets = pc.(*array.Int32).Int32Values(), oc.(*array.Int64).Int64Values()
+		parts, offsets = pc.Int32Values(), oc.Int64Values()
 	}
 	micros := make([]int64, p.Rows)
 	for i, v := range times.TimestampValues() {
