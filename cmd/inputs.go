@@ -122,8 +122,10 @@ func (o *replayOptions) openStream(ctx context.Context, run *opened, checked *pi
 	}
 	var err error
 	if o.from == "kafka" {
+		in.From = "topic " + s.Kafka.Topic
 		in.Source, err = o.kafkaSource(ctx, checked, s, rel)
 	} else {
+		in.From = "the lake" // wherever it lies by now
 		var src *lake.Source
 		if src, err = o.lakeSource(ctx, s, rel, names, o.traced == nil); err == nil {
 			in.Source = src

@@ -77,6 +77,7 @@ type SavedLane struct {
 
 // StreamShape is what a stream must share with the run that saved it.
 type StreamShape struct {
+	From     string   `json:"from,omitempty"`
 	Time     string   `json:"time"`
 	Disorder int64    `json:"disorder"`
 	Ahead    int64    `json:"ahead"`
@@ -297,7 +298,11 @@ func (c *Checkpoints) commit(ctx context.Context, cp *Checkpoint) error {
 	c.epoch = cp.Epoch
 	c.live[cp.Epoch] = fileNames(cp)
 	// The name is free, too, when who took the place has gone on so far since that it has removed it.
-	return c.held(ctx)
+	err = c.held(ctx)
+	if errors.Is(err, ErrFenced) {
+		err = errors.Join(err, c.remove(ctx, checkpointName(cp.Epoch)))
+	}
+	return err
 }
 
 // held fails when another run has taken the place.
@@ -395,6 +400,9 @@ func (g *graph) fits(cp *Checkpoint) error {
 			if fmt.Sprint(was) != fmt.Sprint(is) {
 				errs = append(errs, fmt.Sprintf("stream %s: %s was %v and is %v", name, what, was, is))
 			}
+		}
+		if old.Shape.From != "" && now.From != "" {
+			differs("source", old.Shape.From, now.From)
 		}
 		differs("time", old.Shape.Time, now.Time)
 		differs("disorder", microsText(old.Shape.Disorder), microsText(now.Disorder))

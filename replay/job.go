@@ -82,6 +82,8 @@ const (
 // StreamInput is one stream and where its rows come from.
 type StreamInput struct {
 	Source Source
+	// From is where the rows come from, as a checkpoint notes it: a position elsewhere is one among other rows. "" fits all.
+	From string
 	// Columns maps the stream's columns, as the catalog numbers them, to the source's; -1: not read.
 	Columns []int
 	// Time is the source's event-time column.
