@@ -72,6 +72,19 @@ func TestTrap04NullIsNotEmpty(t *testing.T) {
 	wantRows(t, res, Equal, Rows{Equal: 1, Within: 1})
 }
 
+// TestNullIsNoValue: a row's hash has nothing of NULL, and must have something of every value, also of the one whose word
+// the column's seed makes zero.
+func TestNullIsNoValue(t *testing.T) {
+	fields := []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("a", arrow.PrimitiveTypes.Int64), col("b", arrow.PrimitiveTypes.Int64)}
+	seed := func(column int) int64 {
+		return int64(newHasher(column, 2, &typ{kind: kInt, bits: 64}, pass1Salt).lo)
+	}
+	values := fmt.Sprintf(`[{"id":1,"a":"%d","b":2},{"id":2,"a":1,"b":"%d"},{"id":3,"a":1,"b":2}]`, seed(0), seed(1))
+	nulls := `[{"id":1,"a":null,"b":2},{"id":2,"a":1,"b":null},{"id":3,"a":1,"b":2}]`
+	res := judge(t, Options{Left: arrowSide(t, fields, values), Right: arrowSide(t, fields, nulls), Key: key})
+	wantRows(t, res, Different, Rows{Equal: 1, Changed: 2})
+}
+
 func TestTrap05TextIsNotTrimmed(t *testing.T) {
 	res := judge(t, Options{Left: csvSide(t, "id,v\n1,a\n2,b\n"), Right: csvSide(t, "id,v\n1,a \n2,B\n"), Key: key})
 	wantRows(t, res, Different, Rows{Changed: 2})
