@@ -223,3 +223,25 @@ func s3Server(t *testing.T, objects map[string]string, gate func(http.ResponseWr
 	t.Cleanup(s.Close)
 	return map[string]string{"AWS_ENDPOINT_URL": s.URL, "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
 }
+
+// TestFolderThatIsALink: `latest -> run-7` is the folder it leads to, as a side and above a glob.
+func TestFolderThatIsALink(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "run-7", "day=1"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "run-7", "day=1", "a.csv"), []byte("id,v\n1,2\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "latest")
+	if err := os.Symlink("run-7", link); err != nil {
+		t.Skip(err)
+	}
+	for _, path := range []string{link, link + "/", link + "/*/a.csv"} {
+		res := judge(t, Options{Left: Input{Path: path}, Right: csvSide(t, "id,v,day\n1,2,1\n"), Key: key})
+		wantRows(t, res, Equal, Rows{Equal: 1})
+		if got := res.Inputs[0].Files[0].Path; got != filepath.Join(link, "day=1", "a.csv") {
+			t.Errorf("%s is called %s", path, got)
+		}
+	}
+}
