@@ -211,6 +211,14 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 		_, r := right.find(name)
 		return l || r
 	}
+	knownField := func(name string) bool {
+		for _, c := range append(append([]field(nil), left.cols...), right.cols...) {
+			if c.typ.hasField(c.name, name) {
+				return true
+			}
+		}
+		return false
+	}
 	unknown := func(flag, name string) error {
 		return withHint(fmt.Errorf("%s names the column %q, which neither side has", flag, name), "the columns are %s", columnList(left, right))
 	}
@@ -222,7 +230,7 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 			return nil, unknown("--rename", r)
 		}
 	}
-	selected, excluded := map[string]bool{}, map[string]bool{}
+	selected, excluded, fields := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, c := range opts.Columns {
 		if !known(c) {
 			return nil, unknown("--columns", c)
@@ -230,10 +238,14 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 		selected[c] = true
 	}
 	for _, c := range opts.Exclude {
-		if !known(c) {
+		switch {
+		case known(c):
+			excluded[c] = true
+		case knownField(c):
+			fields[c] = true
+		default:
 			return nil, unknown("--exclude", c)
 		}
-		excluded[c] = true
 	}
 	tolerances := map[string]*Tolerance{}
 	for i := range opts.Tolerances {
@@ -273,7 +285,7 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 			continue
 		}
 		order[0] = append(order[0], c.name)
-		var f findings
+		f := findings{excluded: fields}
 		col := column{name: c.name, types: [2]typ{c.typ, r}}
 		col.common = resolve(c.typ, r, c.name, &f)
 		t := tolerances[c.name]
@@ -298,12 +310,7 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 			p.refused = append(p.refused, f.uncomparable...)
 			continue
 		}
-		for _, x := range f.missing {
-			if !excluded[x.Column] {
-				p.note(x)
-			}
-		}
-		for _, x := range f.notes {
+		for _, x := range append(f.missing, f.notes...) {
 			p.note(x)
 		}
 		if !c.typ.same(r) && declared(c.typ) && declared(r) {

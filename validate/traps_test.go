@@ -206,6 +206,23 @@ func TestTrap16ColumnsAreNotLeftOut(t *testing.T) {
 			t.Errorf("excluded: %s, %+v", res.Verdict, res.Schema)
 		}
 	}
+	for _, sides := range [][2]Input{
+		{jsonSide(t, `{"id":1,"s":{"a":1,"b":2},"l":[{"c":1}]}`), jsonSide(t, `{"id":1,"s":{"a":1},"l":[{"c":1,"d":2}]}`)},
+		{jsonSide(t, `{"id":1,"s":{"a":1,"b":2},"l":[{"c":1,"d":1}]}`), jsonSide(t, `{"id":1,"s":{"a":1,"b":"x"},"l":[{"c":1,"d":2}]}`)},
+	} {
+		o := Options{Left: sides[0], Right: sides[1], Key: key, AllowUncomparable: true}
+		if res := judge(t, o); res.Verdict != Different {
+			t.Errorf("a field that differs: %s, %+v", res.Verdict, res.Schema)
+		}
+		o.Exclude = []string{"s.b", "l[].d"}
+		wantRows(t, judge(t, o), Equal, Rows{Equal: 1})
+		o.Exclude = []string{"s.b"}
+		if res := judge(t, o); res.Verdict != Different {
+			t.Errorf("a field of two is excluded: %s, %+v", res.Verdict, res.Schema)
+		}
+		o.Exclude = []string{"s.x"}
+		refused(t, o, "s.x")
+	}
 	err := refused(t, Options{Left: jsonSide(t, `{"id":1,"v":1,"w":true}`), Right: jsonSide(t, `{"id":1,"v":"1","w":1}`), Key: key}, `"v"`, `"w"`)
 	var u *UncomparableError
 	if !errors.As(err, &u) || len(u.Columns) != 2 {

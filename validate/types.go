@@ -169,6 +169,24 @@ type findings struct {
 	uncomparable []Uncomparable
 	missing      []Finding // struct fields that one side lacks
 	notes        []Finding // other types that compare by value
+
+	excluded map[string]bool // struct fields that are left out, called as in missing
+}
+
+// hasField says whether a type has a struct field that findings call by that name; path is what they call the type.
+func (t typ) hasField(path, name string) bool {
+	switch t.kind {
+	case kList:
+		return t.elem.hasField(path+"[]", name)
+	case kMap:
+		return t.key.hasField(path+".key", name) || t.elem.hasField(path+".value", name)
+	}
+	for _, x := range t.fields {
+		if at := path + "." + x.name; at == name || x.typ.hasField(at, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // resolve finds the type in which values of l and r are compared by value; it is symmetric. Types that are not
@@ -275,6 +293,9 @@ func resolve(l, r typ, path string, f *findings) typ {
 		}
 		for _, x := range l.fields {
 			y, ok := right[x.name]
+			if f.excluded[path+"."+x.name] {
+				continue
+			}
 			if !ok {
 				f.missing = append(f.missing, Finding{Kind: "missing_right", Column: path + "." + x.name, Left: x.typ.String(),
 					Text: "a field that only the left side has", Different: true})
@@ -284,7 +305,7 @@ func resolve(l, r typ, path string, f *findings) typ {
 			out.fields = append(out.fields, field{x.name, resolve(x.typ, y, path+"."+x.name, f)})
 		}
 		for _, y := range r.fields {
-			if _, ok := right[y.name]; ok {
+			if _, ok := right[y.name]; ok && !f.excluded[path+"."+y.name] {
 				f.missing = append(f.missing, Finding{Kind: "missing_left", Column: path + "." + y.name, Right: y.typ.String(),
 					Text: "a field that only the right side has", Different: true})
 			}
