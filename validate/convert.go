@@ -212,7 +212,10 @@ func parser(d typ) (conv, error) {
 			return i, nil, nil
 		}, nil
 	case kFloat:
-		width := max(d.bits, 32)
+		width := d.bits
+		if width == 16 {
+			width = 64
+		}
 		return func(_ int64, b []byte, _ *[]byte) (int64, []byte, error) {
 			f, err := strconv.ParseFloat(string(b), width)
 			if err != nil && !errors.Is(err, strconv.ErrRange) {
@@ -222,6 +225,9 @@ func parser(d typ) (conv, error) {
 				if c == '_' || c == 'x' || c == 'X' {
 					return 0, nil, bad(b)
 				}
+			}
+			if d.bits == 16 {
+				f = roundHalf(f)
 			}
 			return floatBits(f), nil, nil
 		}, nil

@@ -744,6 +744,19 @@ func halfFloat(h uint16) float64 {
 	return sign * math.Ldexp(1+frac/1024, exp-15)
 }
 
+// roundHalf is the float16 next to f, the even one of two.
+func roundHalf(f float64) float64 {
+	if f-f != 0 { // NaN, infinite
+		return f
+	}
+	_, exp := math.Frexp(f)
+	step := math.Ldexp(1, max(exp-11, -24))
+	if f = math.RoundToEven(f/step) * step; math.Abs(f) > 65504 {
+		return math.Inf(int(math.Copysign(1, f)))
+	}
+	return f
+}
+
 // child is the field of a struct; nil when n is nil or has no such field.
 func (n *pnode) child(name string) *pnode {
 	if n == nil || n.typ.kind != kStruct {

@@ -314,6 +314,17 @@ func (t *tolerant) passesFloat(li, ri int64) bool {
 // ulps is how many steps lie between two finite floats; both zeros are one point.
 func ulps(a, b float64, width int) uint64 {
 	at := func(f float64) int64 {
+		if width == 16 {
+			frac, exp := math.Frexp(math.Abs(f)) // 0.5 <= frac < 1
+			x := int64(math.Ldexp(math.Abs(f), 24))
+			if f != 0 && exp > -13 {
+				x = int64(exp+13)<<10 + int64(math.Ldexp(frac, 11))
+			}
+			if f < 0 {
+				return -x
+			}
+			return x
+		}
 		if width == 32 {
 			x := int64(math.Float32bits(float32(math.Abs(f))))
 			if f < 0 {

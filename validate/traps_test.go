@@ -13,9 +13,14 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/decimal128"
+	"github.com/apache/arrow/go/v17/arrow/decimal256"
+	"github.com/apache/arrow/go/v17/arrow/float16"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/deprecated"
+	"github.com/parquet-go/parquet-go/format"
 )
 
 // The trap suite: ways in which tools that compare say "equal" about data that differs, raise a false alarm, or
@@ -59,6 +64,34 @@ func TestTrap03DecimalsThroughFloats(t *testing.T) {
 	wantRows(t, res, Equal, Rows{Equal: 2})
 	res = judge(t, Options{Left: arrowSide(t, d(12, 2), `[{"id":1,"v":"7.00"}]`), Right: jsonSide(t, `{"id":1,"v":7}`), Key: key})
 	wantRows(t, res, Equal, Rows{Equal: 1})
+}
+
+// TestOddDecimals: a scale beyond the precision or beyond int64's digits or below 0, and a value that has more digits than
+// its type says.
+func TestOddDecimals(t *testing.T) {
+	decimals := func(dt arrow.DataType, values ...decimal256.Num) Input {
+		fields := []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("v", dt)}
+		b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema(fields, nil))
+		for i, v := range values {
+			b.Field(0).(*array.Int64Builder).Append(int64(i))
+			switch b := b.Field(1).(type) {
+			case *array.Decimal128Builder:
+				b.Append(decimal128.New(int64(v.Array()[1]), v.Array()[0]))
+			case *array.Decimal256Builder:
+				b.Append(v)
+			}
+		}
+		return recordSide(t, b.NewRecord())
+	}
+	n := decimal256.FromI64
+	tiny := &arrow.Decimal128Type{Precision: 3, Scale: 30}
+	res := judge(t, Options{Left: decimals(tiny, n(123), n(-1)), Right: decimals(tiny, n(123), n(2)), Key: key})
+	wantRows(t, res, Different, Rows{Equal: 1, Changed: 1})
+	wantRows(t, judge(t, Options{Left: decimals(tiny, n(123)), Right: decimals(&arrow.Decimal256Type{Precision: 40, Scale: 31}, n(1230)), Key: key}), Equal, Rows{Equal: 1})
+	wantRows(t, judge(t, Options{Left: decimals(&arrow.Decimal128Type{Precision: 5, Scale: -2}, n(5)), Right: csvSide(t, "id,v\n0,500\n"), Key: key}), Equal, Rows{Equal: 1})
+	for _, dt := range []arrow.DataType{&arrow.Decimal128Type{Precision: 10, Scale: 2}, &arrow.Decimal256Type{Precision: 10, Scale: 2}} {
+		refused(t, Options{Left: decimals(dt, decimal256.New(0, 0, 1, 5)), Right: decimals(dt, n(5)), Key: key}, "more digits than its type")
+	}
 }
 
 func TestTrap04NullIsNotEmpty(t *testing.T) {
@@ -240,6 +273,57 @@ func TestTrap16ColumnsAreNotLeftOut(t *testing.T) {
 	wantRows(t, res, Different, Rows{Changed: 1})
 }
 
+// TestExactNumbersOfSeveralTypes: files whose integers have no common width are exact numbers, which no double is.
+func TestExactNumbersOfSeveralTypes(t *testing.T) {
+	dir := t.TempDir()
+	for name, dt := range map[string]arrow.DataType{"a.arrows": arrow.PrimitiveTypes.Uint64, "b.arrows": arrow.PrimitiveTypes.Int64} {
+		fields := []arrow.Field{col("id", arrow.BinaryTypes.String), col("v", dt)}
+		rec, _, err := array.RecordFromJSON(memory.DefaultAllocator, arrow.NewSchema(fields, nil), strings.NewReader(`[{"id":"`+name+`","v":1}]`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := ipc.NewWriter(f, ipc.WithSchema(rec.Schema()))
+		if err := errors.Join(w.Write(rec), w.Close(), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	right := func() Input {
+		return arrowSide(t, []arrow.Field{col("id", arrow.BinaryTypes.String), col("v", arrow.PrimitiveTypes.Float64)}, `[{"id":"a.arrows","v":1},{"id":"b.arrows","v":1}]`)
+	}
+	err := refused(t, Options{Left: Input{Path: dir}, Right: right(), Key: key}, `"v"`)
+	if u := (*UncomparableError)(nil); !errors.As(err, &u) {
+		t.Errorf("%v", err)
+	}
+	if res := judge(t, Options{Left: Input{Path: dir}, Right: right(), Key: key, AllowUncomparable: true}); res.Verdict != Different || len(res.Uncomparable) != 1 {
+		t.Errorf("%s, %+v", res.Verdict, res.Uncomparable)
+	}
+}
+
+// TestKeyOfADictionaryWithNull: NULL among a dictionary's entries is NULL, also in a struct that the key leads into.
+func TestKeyOfADictionaryWithNull(t *testing.T) {
+	text := arrow.BinaryTypes.String
+	entries, _, err := array.FromJSON(memory.DefaultAllocator, text, strings.NewReader(`["a",null,"b"]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, _, err := array.FromJSON(memory.DefaultAllocator, arrow.PrimitiveTypes.Int8, strings.NewReader(`[0,1,2]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dict := array.NewDictionaryArray(&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: text}, index, entries)
+	s, err := array.NewStructArray([]arrow.Array{dict}, []string{"id"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := array.NewRecord(arrow.NewSchema([]arrow.Field{col("s", s.DataType())}, nil), []arrow.Array{s}, 3)
+	res := judge(t, Options{Left: recordSide(t, rec), Right: jsonSide(t, `{"s":{"id":"a"}}`, `{"s":{"id":"b"}}`), Key: []string{"s.id"}})
+	wantRows(t, res, BrokenKeys, Rows{Equal: 2, NullKeyLeft: 1})
+}
+
 func TestTrap17NoEarlyStop(t *testing.T) {
 	var l, r strings.Builder
 	l.WriteString("id,v\n")
@@ -332,6 +416,54 @@ func TestTrap22SpecialFloats(t *testing.T) {
 	}
 	wantRows(t, judge(t, Options{Left: b(nan), Right: b(nan2), Key: key}), Equal, Rows{Equal: 1})
 	wantRows(t, judge(t, Options{Left: b(0), Right: b(negZero), Key: key}), Different, Rows{OnlyLeft: 1, OnlyRight: 1})
+}
+
+// TestHalfFloats: float16 rounds what text says of it, is as many steps apart as its own bits say, and is the same value
+// out of Arrow and out of Parquet.
+func TestHalfFloats(t *testing.T) {
+	halves := func(bits ...uint16) Input {
+		fields := []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("v", arrow.FixedWidthTypes.Float16)}
+		b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema(fields, nil))
+		for i, x := range bits {
+			b.Field(0).(*array.Int64Builder).Append(int64(i))
+			b.Field(1).(*array.Float16Builder).Append(float16.FromBits(x))
+		}
+		return recordSide(t, b.NewRecord())
+	}
+	// 0.1, 0.7, the least normal, the two least, the greatest, beyond it
+	bits := []uint16{0x2E66, 0x399A, 0x0400, 0x0001, 0x8002, 0x7BFF, 0x7C00}
+	text := "id,v\n0,0.1\n1,0.7\n2,0.00006103515625\n3,6e-8\n4,-1.2e-7\n5,65504\n6,1e6\n"
+	wantRows(t, judge(t, Options{Left: halves(bits...), Right: csvSide(t, text), Key: key}), Equal, Rows{Equal: 7})
+	wantRows(t, judge(t, Options{Left: halves(bits...), Right: csvSide(t, strings.Replace(text, "0.7", "0.701", 1)), Key: key}), Different, Rows{Equal: 6, Changed: 1})
+
+	type row struct {
+		ID int64   `parquet:"id"`
+		V  [2]byte `parquet:"v"`
+	}
+	var rows []row
+	for i, x := range bits {
+		rows = append(rows, row{int64(i), [2]byte{byte(x), byte(x >> 8)}})
+	}
+	file := withFooter(t, parquetSide(t, rows), "half.parquet", func(m *format.FileMetaData) {
+		m.Schema[2].LogicalType.Value = &format.Float16Type{}
+	})
+	wantRows(t, judge(t, Options{Left: halves(bits...), Right: file, Key: key}), Equal, Rows{Equal: 7})
+
+	tol, err := ParseTolerance("v=ulp:2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		a, b   uint16
+		passes bool
+	}{{0x3C00, 0x3C02, true}, {0x3C00, 0x3C03, false}, {0x3BFF, 0x3C01, true}, {0x0001, 0x8001, true}, {0x0001, 0x8002, false}, {0x03FF, 0x0401, true},
+		{0x03FF, 0x0402, false}, {0x0000, 0x0002, true}, {0x0000, 0x0003, false}, {0x8000, 0x0000, true}} {
+		want, verdict := Rows{Within: 1}, Equal
+		if !x.passes {
+			want, verdict = Rows{Changed: 1}, Different
+		}
+		wantRows(t, judge(t, Options{Left: halves(x.a), Right: halves(x.b), Key: key, Tolerances: []Tolerance{tol}}), verdict, want)
+	}
 }
 
 func TestTrap23TimesAndText(t *testing.T) {

@@ -221,6 +221,9 @@ func resolve(l, r typ, path string, f *findings) typ {
 	if b.kind == kJSONNumber || b.kind == kNumber {
 		switch a.kind {
 		case kFloat:
+			if b.kind == kNumber { // exact numbers of several types in one side's files
+				return refuse("an exact number with a binary fraction")
+			}
 			return a
 		case kInt, kDecimal, kUntyped, kJSONNumber, kNumber:
 			return typ{kind: kNumber, scale: a.scale}
@@ -341,7 +344,7 @@ func intDigits(t typ) int {
 // are compared as kNumber.
 func commonDecimal(a, b typ) typ {
 	scale := max(a.scale, b.scale)
-	if digits := max(a.prec-a.scale, b.prec-b.scale) + scale; digits <= 18 && a.prec <= 18 && b.prec <= 18 && min(a.scale, b.scale) >= 0 {
+	if digits := max(a.prec-a.scale, b.prec-b.scale) + scale; digits <= 18 && a.prec <= 18 && b.prec <= 18 && min(a.scale, b.scale) >= 0 && scale <= 18 {
 		return typ{kind: kDecimal, prec: digits, scale: scale}
 	}
 	return typ{kind: kNumber, scale: scale}
