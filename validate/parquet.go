@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"unsafe"
 
 	"github.com/parquet-go/parquet-go"
@@ -184,7 +185,32 @@ func listItem(n *pnode) *pnode {
 	return r
 }
 
+// leafType is what a column means, once that is sure to be something its physical type can hold.
 func leafType(e *format.SchemaElement) (typ, error) {
+	t, err := annotatedType(e)
+	if err != nil {
+		return t, err
+	}
+	ok := true
+	switch phys := e.Type.V; t.kind {
+	case kText, kBinary, kInterval:
+		ok = phys == format.ByteArray || phys == format.FixedLenByteArray
+	case kDecimal:
+		ok = phys == format.ByteArray || phys == format.FixedLenByteArray || phys == format.Int32 || phys == format.Int64
+	case kInt, kDate, kTime:
+		ok = phys == format.Int32 || phys == format.Int64
+	case kTimestamp:
+		ok = phys == format.Int64 || phys == format.Int96 && t.unit == mixedUnit
+	case kFloat:
+		ok = t.bits > 16 || phys == format.ByteArray || phys == format.FixedLenByteArray
+	}
+	if !ok {
+		return t, fmt.Errorf("the schema calls it %s and keeps it as %s", t, e.Type.V)
+	}
+	return t, nil
+}
+
+func annotatedType(e *format.SchemaElement) (typ, error) {
 	phys := e.Type.V
 	if e.LogicalType.Value != nil {
 		switch l := e.LogicalType.Value.(type) {
@@ -396,6 +422,8 @@ func yieldNulls(n int, yield func(int, *vec) error) error {
 	return nil
 }
 
+var errNoNull = errors.New("there is a value in a column of type null")
+
 // scanFlat reads a column without nesting, a page at a time.
 func (f *parquetFile) scanFlat(unit int, p *pnode, w want, n int, keep *lease, yield func(int, *vec) error) error {
 	convert, err := w.converterFor(p.typ)
@@ -407,6 +435,9 @@ func (f *parquetFile) scanFlat(unit int, p *pnode, w want, n int, keep *lease, y
 	page := func(v *vec) error {
 		if at+v.n > n {
 			return fmt.Errorf("has more rows than the %d of its row group", n)
+		}
+		if p.typ.kind == kNull && v.n > 0 && (v.valid == nil || slices.Contains(v.valid, true)) {
+			return errNoNull
 		}
 		out, err := convertVec(v, convert, &w.dst, dicts)
 		if err == nil {

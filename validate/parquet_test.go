@@ -457,6 +457,16 @@ func TestFootersThatLie(t *testing.T) {
 		"a codec of no one": func(m *format.FileMetaData) { m.RowGroups[0].Columns[1].MetaData.Codec = 77 },
 		"no column":         func(m *format.FileMetaData) { m.RowGroups[0].Columns = m.RowGroups[0].Columns[:1] },
 		"another type":      func(m *format.FileMetaData) { m.Schema[2].Type = m.Schema[1].Type },
+		"a date of bytes":   func(m *format.FileMetaData) { m.Schema[2].LogicalType.Value = &format.DateType{} },
+		"text of integers":  func(m *format.FileMetaData) { m.Schema[1].LogicalType.Value = &format.StringType{} },
+		"half of integers":  func(m *format.FileMetaData) { m.Schema[1].LogicalType.Value = &format.Float16Type{} },
+		"a time of bytes": func(m *format.FileMetaData) {
+			m.Schema[2].LogicalType.Value = &format.TimestampType{IsAdjustedToUTC: true, Unit: format.TimeUnit{Value: &format.MilliSeconds{}}}
+		},
+		"integers of bytes": func(m *format.FileMetaData) {
+			m.Schema[2].LogicalType.Value = &format.IntType{BitWidth: 64, IsSigned: true}
+		},
+		"nothing but there": func(m *format.FileMetaData) { m.Schema[2].LogicalType.Value = &format.NullType{} },
 		"many children":     func(m *format.FileMetaData) { m.Schema[0].NumChildren.V = 1 << 30 },
 	} {
 		bad := withFooter(t, good, "lying.parquet", lie)
