@@ -117,9 +117,9 @@ func newSide(name, label string, files []*openFile, rename map[string]string) (*
 				}
 			}
 			for _, f := range files {
-				for _, c := range f.columns() {
-					if c.name == l {
-						return nil, nil, withHint(fmt.Errorf("the %s side has both %q and %q, which is renamed to it", label, l, s.orig[l]), "drop the --rename, or exclude a column")
+				for _, c := range append(append([]field(nil), f.columns()...), f.hive...) {
+					if _, renamed := back[l]; c.name == l && !renamed { // two may change their names
+						return nil, nil, withHint(fmt.Errorf("the %s side has both %q and %q, which is renamed to it", label, l, s.orig[l]), "drop the --rename, or give the right side without its own %q", l)
 					}
 				}
 			}

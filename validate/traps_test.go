@@ -225,6 +225,11 @@ func TestTrap15ColumnNames(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 	refused(t, Options{Left: csvSide(t, "id,v,v\n1,a,b\n"), Right: csvSide(t, "id,v\n1,a\n"), Key: key}, `"v"`)
+	// Two columns may change their names; one may not take another's.
+	o := Options{Left: csvSide(t, "id,a,b\n1,x,y\n"), Right: csvSide(t, "id,a,b\n1,y,x\n"), Key: key, Rename: map[string]string{"a": "b", "b": "a"}}
+	wantRows(t, judge(t, o), Equal, Rows{Equal: 1})
+	o.Rename = map[string]string{"a": "b"}
+	refused(t, o, `both "a" and "b"`)
 }
 
 func TestTrap16ColumnsAreNotLeftOut(t *testing.T) {
