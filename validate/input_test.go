@@ -21,6 +21,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go"
 )
 
 const inputRows = "id,name,day\n1,a,2026-11-01\n2,,2026-11-01\n3,c,2026-11-02\n"
@@ -242,6 +243,65 @@ func TestFolderThatIsALink(t *testing.T) {
 		wantRows(t, res, Equal, Rows{Equal: 1})
 		if got := res.Inputs[0].Files[0].Path; got != filepath.Join(link, "day=1", "a.csv") {
 			t.Errorf("%s is called %s", path, got)
+		}
+	}
+}
+
+// TestManyRowsOfAKey: duplicates.parquet has every row of a key that has more than are held, with the cause that the
+// summary gives them.
+func TestManyRowsOfAKey(t *testing.T) {
+	type row struct {
+		ID *int64 `parquet:"id"`
+		V  int64  `parquet:"v"`
+	}
+	var sides [2][]row
+	want := map[string]int64{}
+	add := func(side int, id *int64, v int64, cause string) {
+		sides[side] = append(sides[side], row{id, v})
+		name := "null"
+		if id != nil {
+			name = fmt.Sprint(*id)
+		}
+		want[fmt.Sprint([]string{"left", "right"}[side], " ", name, " ", v, " ", cause)]++
+	}
+	one, two, three, four := int64(1), int64(2), int64(3), int64(4)
+	for i := range int64(100) {
+		add(0, &one, 5, "duplicate")
+		add(1, &one, 5, "duplicate")
+		add(0, &two, 5, "conflicting_duplicate")
+		add(0, &three, i, "conflicting_duplicate")
+		add(1, &three, i/50, "conflicting_duplicate")
+		add(0, &four, 5, "conflicting_duplicate")
+		add(1, &four, 6+i/80, "conflicting_duplicate")
+		add(0, nil, i, "unexplained")
+		add(1, nil, 7, "unexplained")
+	}
+	add(1, &two, 6, "conflicting_duplicate")
+	out := filepath.Join(t.TempDir(), "report")
+	res := judge(t, Options{Left: parquetSide(t, sides[0]), Right: parquetSide(t, sides[1]), Key: key, Out: out})
+	if res.Unexplained.Rows != 200 {
+		t.Errorf("%+v", res.Unexplained)
+	}
+	type written struct {
+		Side  string `parquet:"_side"`
+		Cause string `parquet:"_cause"`
+		ID    *int64 `parquet:"id"`
+		V     *int64 `parquet:"v"`
+	}
+	rows, err := parquet.ReadFile[written](filepath.Join(out, "duplicates.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		name := "null"
+		if r.ID != nil {
+			name = fmt.Sprint(*r.ID)
+		}
+		want[fmt.Sprint(r.Side, " ", name, " ", *r.V, " ", r.Cause)]--
+	}
+	for row, n := range want {
+		if n != 0 {
+			t.Errorf("%s: %d rows too few", row, n)
 		}
 	}
 }
