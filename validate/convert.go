@@ -440,10 +440,12 @@ func floorDiv(a, b int64) int64 {
 
 // as converts by the word of the user: numbers by their exact value, everything else through its text.
 func asConverter(src, dst typ) (conv, error) {
-	if c, err := converter(src, dst); err == nil {
-		if src.kind != kText || dst.kind != kBinary {
-			return c, nil
-		}
+	if src.kind == kFloat && dst.kind == kFloat && src.bits > dst.bits {
+		return func(i int64, _ []byte, _ *[]byte) (int64, []byte, error) {
+			return floatBits(float64(float32(math.Float64frombits(uint64(i))))), nil, nil
+		}, nil
+	}
+	if c, err := converter(src, dst); err == nil && !(dst.kind == kInt && src.unsigned && src.bits > 63) {
 		return c, nil
 	}
 	if src.nested() && dst.kind != kText || dst.nested() {
@@ -463,14 +465,6 @@ func asConverter(src, dst typ) (conv, error) {
 			}
 			return 0, b, nil
 		}, nil
-	}
-	if src.kind == kFloat && dst.kind == kFloat {
-		if dst.bits == 32 {
-			return func(i int64, _ []byte, _ *[]byte) (int64, []byte, error) {
-				return floatBits(float64(float32(math.Float64frombits(uint64(i))))), nil, nil
-			}, nil
-		}
-		return nil, nil
 	}
 	if dst.kind != kText {
 		var err error

@@ -219,6 +219,60 @@ func TestTrap14NegativeDifferences(t *testing.T) {
 	}
 }
 
+// TestAsTolerates: as:TYPE passes what is the same as that type, and nothing else: not everything where the column has the
+// type already; the words beside it are for either type.
+func TestAsTolerates(t *testing.T) {
+	side := func(dt arrow.DataType, a, b string) Input {
+		return arrowSide(t, []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("v", dt)}, fmt.Sprintf(`[{"id":1,"v":%s},{"id":2,"v":%s}]`, a, b))
+	}
+	f64, f32, i32, text := arrow.PrimitiveTypes.Float64, arrow.PrimitiveTypes.Float32, arrow.PrimitiveTypes.Int32, arrow.BinaryTypes.String
+	csv := func(a, b string) Input { return csvSide(t, "id,v\n1,"+a+"\n2,"+b+"\n") }
+	one, none, both := Rows{Within: 1, Changed: 1}, Rows{Changed: 2}, Rows{Within: 2}
+	for name, x := range map[string]struct {
+		left, right Input
+		tolerance   string
+		rows        Rows
+	}{
+		"double of doubles":         {side(f64, "0.1", "1"), side(f64, "77", "2"), "as:double", none},
+		"float of doubles":          {side(f64, "0.1", "1"), side(f64, "0.10000000149011612", "2"), "as:float", one},
+		"text of text":              {side(text, `"a"`, `"b"`), side(text, `"z"`, `"y"`), "as:text", none},
+		"integer of integers":       {side(i32, "1", "2"), side(i32, "3", "4"), "as:bigint", none},
+		"date of dates":             {side(arrow.FixedWidthTypes.Date32, `"2026-11-01"`, `"2026-11-02"`), side(arrow.FixedWidthTypes.Date32, `"2026-11-03"`, `"2026-11-03"`), "as:date", none},
+		"double of doubles, abs":    {side(f64, "0.1", "1"), side(f64, "0.2", "2"), "as:double,abs:0.5", one},
+		"float against double":      {side(f32, "0.1", "1"), side(f64, "0.1", "2"), "as:float", one},
+		"widened float":             {side(f32, "0.1", "0.5"), side(f64, "0.1", "0.5"), "as:double", one},
+		"double of text":            {csv("1.0", "5"), csv("1.00", "7"), "as:double", one},
+		"double of text, abs":       {csv("1.001", "5"), csv("1.002", "7"), "as:double,abs:0.01", one},
+		"decimal of text, decimals": {csv("1.001", "5"), csv("1.002", "7"), "as:decimal(10,4),decimals:2", one},
+		"timestamp of text, within": {csv("2026-11-01 10:00:00", "2026-11-01"), csv("2026-11-01T10:00:01Z", "2026-11-02"), "as:timestamp,within:1s", one},
+		"trim or number":            {csv("1.0", "5"), csv(" 1.0", "5.0"), "as:number,trim", both},
+		"both":                      {csv("1.0", "5"), csv("1", "5.0"), "as:number,case", both},
+	} {
+		tol, err := ParseTolerance("v=" + x.tolerance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := Options{Left: x.left, Right: x.right, Key: key, Tolerances: []Tolerance{tol}}
+		t.Run(name, func(t *testing.T) {
+			verdict := Different
+			if x.rows.Changed == 0 {
+				verdict = Equal
+			}
+			wantRows(t, judge(t, o), verdict, x.rows)
+		})
+	}
+	tol, err := ParseTolerance("v=as:bigint")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, Options{Left: side(arrow.PrimitiveTypes.Uint64, `"18446744073709551615"`, "1"), Right: side(text, `"-1"`, `"1"`), Key: key, Tolerances: []Tolerance{tol}}, "18446744073709551615")
+	tol, err = ParseTolerance("v=as:double,within:1s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, Options{Left: csv("1", "2"), Right: csv("1", "2"), Key: key, Tolerances: []Tolerance{tol}}, "within")
+}
+
 func TestTrap15ColumnNames(t *testing.T) {
 	res := judge(t, Options{Left: csvSide(t, "id,V\n1,a\n"), Right: csvSide(t, "id,v\n1,a\n"), Key: key})
 	if res.Verdict != Different || len(res.Columns) != 0 || len(res.Schema) < 2 {
