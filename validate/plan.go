@@ -289,18 +289,21 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 		col := column{name: c.name, types: [2]typ{c.typ, r}}
 		col.common = resolve(c.typ, r, c.name, &f)
 		t := tolerances[c.name]
-		if len(f.uncomparable) > 0 && t != nil && t.As != "" {
+		if t != nil && t.As != "" {
 			d, err := parseTypeName(t.As)
-			if err == nil {
-				_, err1 := asConverter(c.typ, d)
-				_, err2 := asConverter(r, d)
-				err = errors.Join(err1, err2)
+			// A field of CSV need not be what the other side has, when the user says what else it is.
+			if len(f.uncomparable) > 0 || (c.typ.kind == kUntyped) != (r.kind == kUntyped) && d.kind != col.common.kind {
+				if err == nil {
+					_, err1 := asConverter(c.typ, d)
+					_, err2 := asConverter(r, d)
+					err = errors.Join(err1, err2)
+				}
+				if err != nil {
+					return nil, fmt.Errorf("tolerance of column %q: as:%s: %w", c.name, t.As, err)
+				}
+				f = findings{}
+				col.common, col.as, p.forceAll = d, true, true
 			}
-			if err != nil {
-				return nil, fmt.Errorf("tolerance of column %q: as:%s: %w", c.name, t.As, err)
-			}
-			f = findings{}
-			col.common, col.as, p.forceAll = d, true, true
 		}
 		if len(f.uncomparable) > 0 {
 			if t != nil && t.Ignore {

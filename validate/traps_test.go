@@ -246,6 +246,7 @@ func TestAsTolerates(t *testing.T) {
 		"decimal of text, decimals": {csv("1.001", "5"), csv("1.002", "7"), "as:decimal(10,4),decimals:2", one},
 		"timestamp of text, within": {csv("2026-11-01 10:00:00", "2026-11-01"), csv("2026-11-01T10:00:01Z", "2026-11-02"), "as:timestamp,within:1s", one},
 		"trim or number":            {csv("1.0", "5"), csv(" 1.0", "5.0"), "as:number,trim", both},
+		"CSV as text":               {csv("abc", "2"), side(i32, "1", "2"), "as:text", one},
 		"both":                      {csv("1.0", "5"), csv("1", "5.0"), "as:number,case", both},
 	} {
 		tol, err := ParseTolerance("v=" + x.tolerance)
