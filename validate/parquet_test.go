@@ -426,6 +426,41 @@ func TestSketchThatAgrees(t *testing.T) {
 	}
 }
 
+// TestDriftByAnotherColumn: the time since when a column is NULL is read out of rows with all their columns as out of those
+// with few, so that it does not depend on which side is read first.
+func TestDriftByAnotherColumn(t *testing.T) {
+	type row struct {
+		ID int64     `parquet:"id"`
+		A  string    `parquet:"a"`
+		V  *int64    `parquet:"v"`
+		At time.Time `parquet:"at,timestamp(millisecond)"`
+	}
+	var l, r []row
+	v := int64(7)
+	for i := range int64(110_000) {
+		x := row{i, fmt.Sprint("some text ", i), &v, time.Unix(1_760_000_000+i, 0).UTC()}
+		l = append(l, x)
+		if i >= 100_000 {
+			x.V = nil
+		}
+		if i != 3 { // so that the left side has more rows, and is read last
+			r = append(r, x)
+		}
+	}
+	for _, memory := range []int64{0, 16 << 20} {
+		for _, swapped := range []bool{false, true} {
+			o := Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key, Time: "at", Memory: memory}
+			if swapped {
+				o.Left, o.Right = o.Right, o.Left
+			}
+			res := judge(t, o)
+			if len(res.Causes) != 1 || res.Causes[0].Cause != causeDrift || res.Causes[0].Cells != 10_000 || !strings.Contains(res.Causes[0].Evidence, "since 2025-10-10 12:40:00") {
+				t.Errorf("memory %d, swapped %v: %+v", memory, swapped, res.Causes)
+			}
+		}
+	}
+}
+
 // TestFootersThatLie: what a footer or a page header claims is not believed before it is there, and asks for no memory.
 func TestFootersThatLie(t *testing.T) {
 	type row struct {
