@@ -65,7 +65,7 @@ func (f *arrowFile) setSchema(s *arrow.Schema) error {
 		}
 		t, err := arrowType(c.Type, 0)
 		if err != nil {
-			return fmt.Errorf("column %q: %w", c.Name, err)
+			t = typ{kind: kUnread, name: c.Type.String(), why: err.Error()}
 		}
 		f.index[c.Name] = i
 		f.cols = append(f.cols, field{c.Name, t})
@@ -142,7 +142,7 @@ func arrowType(dt arrow.DataType, depth int) (typ, error) {
 	case arrow.ExtensionType:
 		return arrowType(t.StorageType(), depth+1)
 	}
-	return typ{}, withHint(fmt.Errorf("the type %s is not supported", dt), "leave the column out with --exclude")
+	return typ{}, errors.New("the type is not supported")
 }
 
 func (f *arrowFile) columns() []field { return f.cols }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -304,4 +305,47 @@ func TestManyRowsOfAKey(t *testing.T) {
 			t.Errorf("%s: %d rows too few", row, n)
 		}
 	}
+}
+
+// TestColumnsThatAreNotRead: a column of a type that is not read, or of two types in two files, is refused by name only
+// where it is to be compared.
+func TestColumnsThatAreNotRead(t *testing.T) {
+	ids, _, err := array.FromJSON(memory.DefaultAllocator, arrow.PrimitiveTypes.Int64, strings.NewReader(`[1,2]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends, _, err := array.FromJSON(memory.DefaultAllocator, arrow.PrimitiveTypes.Int32, strings.NewReader(`[1,2]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := array.NewRunEndEncodedArray(ends, ids, 2, 0)
+	odd := func() Input {
+		return recordSide(t, array.NewRecord(arrow.NewSchema([]arrow.Field{col("id", ids.DataType()), col("v", runs.DataType())}, nil), []arrow.Array{ids, runs}, 2))
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"a.ndjson": `{"id":1,"v":1}`, "b.ndjson": `{"id":2,"v":"t"}`} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mixed := func() Input { return Input{Path: dir} }
+	right := func() Input { return jsonSide(t, `{"id":1,"v":1}`, `{"id":2,"v":2}`) }
+	for name, left := range map[string]func() Input{"type": odd, "files": mixed} {
+		err := refused(t, Options{Left: left(), Right: right(), Key: key}, `"v"`)
+		if u := (*UncomparableError)(nil); !errors.As(err, &u) {
+			t.Errorf("%s: %v", name, err)
+		}
+		refused(t, Options{Left: left(), Right: right(), Key: []string{"v"}}, `"v"`)
+		refused(t, Options{Left: left(), Right: right(), Key: key, Exclude: []string{"v"}, Where: "v IS NULL"}, `"v"`)
+		wantRows(t, judge(t, Options{Left: left(), Right: right(), Key: key, Exclude: []string{"v"}}), Equal, Rows{Equal: 2})
+		if res := judge(t, Options{Left: right(), Right: left(), Key: key, AllowUncomparable: true}); res.Verdict != Different || len(res.Uncomparable) != 1 {
+			t.Errorf("%s: %s, %+v", name, res.Verdict, res.Uncomparable)
+		}
+	}
+	tol, err := ParseTolerance("v=as:text")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRows(t, judge(t, Options{Left: mixed(), Right: right(), Key: key, Tolerances: []Tolerance{tol}}), Different, Rows{Within: 1, Changed: 1})
+	refused(t, Options{Left: odd(), Right: right(), Key: key, Tolerances: []Tolerance{tol}}, `"v"`, "not supported")
 }

@@ -95,8 +95,13 @@ func newSide(name, label string, files []*openFile, rename map[string]string) (*
 				var fs findings
 				t, ok := unify(s.cols[i].typ, c.typ, &fs)
 				if !ok {
-					return nil, nil, withHint(fmt.Errorf("column %q is %s in %s and %s in %s", c.name, s.cols[i].typ, from[shown], c.typ, f.info.Path),
-						"compare the files apart, or leave the column out of both")
+					t = s.cols[i].typ
+					if t.kind != kUnread {
+						t = typ{kind: kUnread, name: t.String() + " or " + c.typ.String(),
+							why: fmt.Sprintf("it is %s in %s and %s in %s", t, from[shown], c.typ, f.info.Path)}
+					}
+					s.cols[i].typ = t
+					continue
 				}
 				if !s.cols[i].typ.same(c.typ) && s.cols[i].typ.kind != kNull && c.typ.kind != kNull {
 					notes = append(notes, Finding{Kind: "file_type", Column: shown, Text: fmt.Sprintf("files of the %s side have it as %s and %s", label, s.cols[i].typ, c.typ)})

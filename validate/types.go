@@ -28,6 +28,7 @@ const (
 	kUntyped    // a CSV field or a Hive value: text until the other side says what it is
 	kJSONNumber // a JSON number as written: exact until the other side says that it is a double
 	kNumber     // what exact numbers of different types are compared as: any decimal, without trailing zeros
+	kUnread     // of no type that can be read: refused by name where it is to be compared
 )
 
 // unit counts powers of a thousand below the second: 0 seconds, 3 nanoseconds. mixedUnit is the common unit
@@ -60,6 +61,8 @@ type typ struct {
 	elem     *typ // kList; value of kMap
 	key      *typ // kMap
 	fields   []field
+	name     string // kUnread
+	why      string // kUnread
 }
 
 type field struct {
@@ -123,6 +126,8 @@ func (t typ) String() string {
 		return "untyped"
 	case kJSONNumber, kNumber:
 		return "number"
+	case kUnread:
+		return t.name
 	}
 	return "?"
 }
@@ -200,6 +205,9 @@ func resolve(l, r typ, path string, f *findings) typ {
 	a, b := l, r
 	if a.kind > b.kind {
 		a, b = b, a
+	}
+	if b.kind == kUnread {
+		return refuse(b.why)
 	}
 	if a.kind == kNull {
 		if b.kind == kUntyped || b.kind == kNull {
@@ -353,7 +361,7 @@ func commonDecimal(a, b typ) typ {
 // unify finds the type of a column over the files of one side: wide enough that every value keeps its meaning.
 // ok is false when the files cannot be one column.
 func unify(a, b typ, f *findings) (typ, bool) {
-	if a.same(b) {
+	if a.same(b) && a.kind != kUnread {
 		return a, true
 	}
 	if a.kind == kNull {
@@ -364,6 +372,8 @@ func unify(a, b typ, f *findings) (typ, bool) {
 	}
 	n := len(f.uncomparable)
 	switch {
+	case a.kind == kUnread || b.kind == kUnread:
+		return typ{}, false
 	case a.kind == kUntyped || b.kind == kUntyped:
 		return typ{}, false
 	case a.kind == kStruct && b.kind == kStruct:
