@@ -123,6 +123,26 @@ func TestTrap05TextIsNotTrimmed(t *testing.T) {
 	wantRows(t, res, Different, Rows{Changed: 2})
 }
 
+// TestEqualWithHolds: the flags under which the sides are said to be equal make them so, also where upper case is no
+// matter of single letters.
+func TestEqualWithHolds(t *testing.T) {
+	for _, pair := range [][2]string{{"İzmir", "izmir"}, {"ılık", "ilik"}, {"Anna ", "anna"}, {"STRASSE", "straße"}, {"K", "k"}} {
+		l, r := func() Input { return csvSide(t, "id,v\n1,"+pair[0]+"\n") }, func() Input { return csvSide(t, "id,v\n1,"+pair[1]+"\n") }
+		res := judge(t, Options{Left: l(), Right: r(), Key: key})
+		flag, said := strings.CutPrefix(res.EqualWith, "--tolerance ")
+		if !said {
+			continue
+		}
+		tol, err := ParseTolerance(strings.Trim(flag, "'"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res := judge(t, Options{Left: l(), Right: r(), Key: key, Tolerances: []Tolerance{tol}}); res.Verdict != Equal {
+			t.Errorf("%q: %s, although said to be equal with %s", pair, res.Verdict, flag)
+		}
+	}
+}
+
 func TestTrap06LongTextIsNotCut(t *testing.T) {
 	long := strings.Repeat("x", 100_000)
 	res := judge(t, Options{Left: csvSide(t, "id,v\n1,"+long+"a\n"), Right: csvSide(t, "id,v\n1,"+long+"b\n"), Key: key})
