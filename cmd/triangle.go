@@ -117,6 +117,9 @@ func (o *validateOptions) triangulate(ctx context.Context, opts validate.Options
 		return err
 	}
 	show.Done()
+	if err := fail.check(res.Defects); err != nil {
+		return err
+	}
 	res.Seconds = o.world.now().Sub(start).Round(time.Millisecond).Seconds()
 	if err := t.write(res); err != nil {
 		return err

@@ -211,6 +211,9 @@ func (o *validateOptions) judge(ctx context.Context) error {
 		return o.fail(err)
 	}
 	show.Done()
+	if err := fail.check(res); err != nil {
+		return o.fail(err)
+	}
 	res.Seconds = o.world.now().Sub(start).Round(time.Millisecond).Seconds()
 	if err := o.write(res); err != nil {
 		return o.fail(err)
@@ -499,6 +502,30 @@ func parseFailOn(words []string) (failOn, error) {
 		return f, schema.WithHint(fmt.Errorf("--fail-on %q is unknown", w), "use any, unexplained, rate>0.01% or COLUMN:rate>0.1%")
 	}
 	return f, nil
+}
+
+// check refuses a rate of a column that is not compared: it would never fail.
+func (f failOn) check(res *validate.Result) error {
+	known := map[string]bool{"": true}
+	for _, c := range res.Columns {
+		known[c.Name] = true
+	}
+	for _, s := range res.Schema { // one that only one side has makes the sides different by itself
+		known[s.Column] = true
+	}
+	for _, u := range res.Uncomparable {
+		known[u.Column] = true
+	}
+	for _, r := range f.rates {
+		if !known[r.column] {
+			var names []string
+			for _, c := range res.Columns {
+				names = append(names, c.Name)
+			}
+			return schema.WithHint(fmt.Errorf("--fail-on names the column %q, which is not compared", r.column), "the compared columns are "+strings.Join(names, ", "))
+		}
+	}
+	return nil
 }
 
 // exit gives the exit code; it never changes the verdict, and 2, 3 and 4 stay.

@@ -65,7 +65,7 @@ func (f *arrowFile) setSchema(s *arrow.Schema) error {
 		}
 		t, err := arrowType(c.Type, 0)
 		if err != nil {
-			return fmt.Errorf("column %q: %w", c.Name, err)
+			t = typ{kind: kUnread, name: c.Type.String(), why: err.Error()}
 		}
 		f.index[c.Name] = i
 		f.cols = append(f.cols, field{c.Name, t})
@@ -142,7 +142,7 @@ func arrowType(dt arrow.DataType, depth int) (typ, error) {
 	case arrow.ExtensionType:
 		return arrowType(t.StorageType(), depth+1)
 	}
-	return typ{}, withHint(fmt.Errorf("the type %s is not supported", dt), "leave the column out with --exclude")
+	return typ{}, errors.New("the type is not supported")
 }
 
 func (f *arrowFile) columns() []field { return f.cols }
@@ -274,6 +274,7 @@ func arrowPath(a arrow.Array, src typ, w want) (*vec, error) {
 	j := 0
 	for r := range n {
 		if v.isNull(r) {
+			there[r] = false // also where a dictionary has NULL among its entries
 			continue
 		}
 		if there[r] {
@@ -444,7 +445,7 @@ func arrowValue(a arrow.Array, r int, scratch *[]byte) (int64, []byte, error) {
 	case *array.Uint64:
 		return int64(a.Value(r)), nil, nil
 	case *array.Float16:
-		return floatBits(float64(a.Value(r).Float32())), nil, nil
+		return floatBits(halfFloat(a.Value(r).Uint16())), nil, nil
 	case *array.Float32:
 		return floatBits(float64(a.Value(r))), nil, nil
 	case *array.Float64:
@@ -462,6 +463,9 @@ func arrowValue(a arrow.Array, r int, scratch *[]byte) (int64, []byte, error) {
 	case *array.Decimal256:
 		x := a.Value(r).Array()
 		if a.DataType().(*arrow.Decimal256Type).Precision <= 18 {
+			if sign := uint64(int64(x[0]) >> 63); x[1] != sign || x[2] != sign || x[3] != sign {
+				return 0, nil, fmt.Errorf("a value has more digits than its type %s", a.DataType())
+			}
 			return int64(x[0]), nil, nil
 		}
 		*scratch = twosComplement((*scratch)[:0], x[3], x[2], x[1], x[0])

@@ -366,7 +366,7 @@ func (s *suspect) fitsFloat(x suspicion, li, ri int64) bool {
 		return false
 	}
 	if x.cause == causeULP {
-		return ulps(a, b, s.c.bits) <= ulpNoise
+		return s.c.bits != 16 && ulps(a, b, s.c.bits) <= ulpNoise
 	}
 	if s.c.bits != 64 {
 		return false

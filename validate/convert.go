@@ -212,7 +212,10 @@ func parser(d typ) (conv, error) {
 			return i, nil, nil
 		}, nil
 	case kFloat:
-		width := max(d.bits, 32)
+		width := d.bits
+		if width == 16 {
+			width = 64
+		}
 		return func(_ int64, b []byte, _ *[]byte) (int64, []byte, error) {
 			f, err := strconv.ParseFloat(string(b), width)
 			if err != nil && !errors.Is(err, strconv.ErrRange) {
@@ -222,6 +225,9 @@ func parser(d typ) (conv, error) {
 				if c == '_' || c == 'x' || c == 'X' {
 					return 0, nil, bad(b)
 				}
+			}
+			if d.bits == 16 {
+				f = roundHalf(f)
 			}
 			return floatBits(f), nil, nil
 		}, nil
@@ -434,10 +440,12 @@ func floorDiv(a, b int64) int64 {
 
 // as converts by the word of the user: numbers by their exact value, everything else through its text.
 func asConverter(src, dst typ) (conv, error) {
-	if c, err := converter(src, dst); err == nil {
-		if src.kind != kText || dst.kind != kBinary {
-			return c, nil
-		}
+	if src.kind == kFloat && dst.kind == kFloat && src.bits > dst.bits {
+		return func(i int64, _ []byte, _ *[]byte) (int64, []byte, error) {
+			return floatBits(float64(float32(math.Float64frombits(uint64(i))))), nil, nil
+		}, nil
+	}
+	if c, err := converter(src, dst); err == nil && !(dst.kind == kInt && src.unsigned && src.bits > 63) {
 		return c, nil
 	}
 	if src.nested() && dst.kind != kText || dst.nested() {
@@ -457,14 +465,6 @@ func asConverter(src, dst typ) (conv, error) {
 			}
 			return 0, b, nil
 		}, nil
-	}
-	if src.kind == kFloat && dst.kind == kFloat {
-		if dst.bits == 32 {
-			return func(i int64, _ []byte, _ *[]byte) (int64, []byte, error) {
-				return floatBits(float64(float32(math.Float64frombits(uint64(i))))), nil, nil
-			}, nil
-		}
-		return nil, nil
 	}
 	if dst.kind != kText {
 		var err error

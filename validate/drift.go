@@ -67,9 +67,8 @@ func (d *drift) see(j *jury, c *pairCell, l record) {
 }
 
 func (d *drift) cellOf(j *jury, l record) []byte {
-	b, cols, want := l.cells(), j.cols, d.col
 	if d.key >= 0 {
-		b = l.key
+		b := l.key
 		for i := range j.r.keys {
 			n := cellLen(&j.r.keys[i].common, b)
 			if i == d.key {
@@ -78,12 +77,11 @@ func (d *drift) cellOf(j *jury, l record) []byte {
 			b = b[n:]
 		}
 	}
-	for _, c := range cols {
-		n := cellLen(&j.r.cols[c].common, b)
-		if c == want {
-			return b[:n]
+	w := j.walk(l)
+	for _, c := range j.cols {
+		if x := w.next(c); c == d.col {
+			return x
 		}
-		b = b[n:]
 	}
 	return []byte{0}
 }

@@ -3,6 +3,7 @@ package validate
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
 )
 
 // csvSide and jsonSide write a file and give it as an input.
@@ -90,6 +93,29 @@ func parquetSide[T any](t testing.TB, rows []T, opts ...parquet.WriterOption) In
 		t.Fatal(err)
 	}
 	return fileSide(t, "x.parquet", b.String())
+}
+
+// withFooter is a Parquet file with another footer.
+func withFooter(t testing.TB, in Input, name string, change func(*format.FileMetaData)) Input {
+	t.Helper()
+	b, err := os.ReadFile(in.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := parquet.OpenFile(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta := *f.Metadata()
+	change(&meta)
+	footer, err := thrift.Marshal(new(thrift.CompactProtocol), &meta)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := len(b) - 8 - int(binary.LittleEndian.Uint32(b[len(b)-8:]))
+	out := append(append([]byte(nil), b[:end]...), footer...)
+	out = append(binary.LittleEndian.AppendUint32(out, uint32(len(footer))), "PAR1"...)
+	return fileSide(t, name, string(out))
 }
 
 func judge(t testing.TB, o Options) *Result {

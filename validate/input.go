@@ -239,14 +239,23 @@ func globMatch(glob, name string) bool {
 	return match(strings.Split(glob, "/"), strings.Split(name, "/"))
 }
 
-// walk lists the data files below root in the order of their names.
+// walk lists the data files below root in the order of their names. The root itself may be a link.
 func walk(root string, keep func(string) bool) ([]place, error) {
 	var out []place
-	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+	real, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return nil, err
+	}
+	err = filepath.WalkDir(real, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if base := d.Name(); p != root && (base[0] == '_' || base[0] == '.') {
+		rel, err := filepath.Rel(real, p)
+		if err != nil {
+			return err
+		}
+		p = filepath.Join(root, rel)
+		if base := d.Name(); rel != "." && (base[0] == '_' || base[0] == '.') {
 			if d.IsDir() {
 				return filepath.SkipDir
 			}
@@ -262,7 +271,6 @@ func walk(root string, keep func(string) bool) ([]place, error) {
 		if info.IsDir() {
 			return nil
 		}
-		rel, _ := filepath.Rel(root, p)
 		dirs := strings.Split(filepath.ToSlash(rel), "/")
 		out = append(out, place{name: p, size: info.Size(), local: p, hive: dirs[:len(dirs)-1]})
 		return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -21,6 +22,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
+	"github.com/parquet-go/parquet-go"
 )
 
 const inputRows = "id,name,day\n1,a,2026-11-01\n2,,2026-11-01\n3,c,2026-11-02\n"
@@ -222,4 +224,128 @@ func s3Server(t *testing.T, objects map[string]string, gate func(http.ResponseWr
 	}))
 	t.Cleanup(s.Close)
 	return map[string]string{"AWS_ENDPOINT_URL": s.URL, "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
+}
+
+// TestFolderThatIsALink: `latest -> run-7` is the folder it leads to, as a side and above a glob.
+func TestFolderThatIsALink(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "run-7", "day=1"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "run-7", "day=1", "a.csv"), []byte("id,v\n1,2\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "latest")
+	if err := os.Symlink("run-7", link); err != nil {
+		t.Skip(err)
+	}
+	for _, path := range []string{link, link + "/", link + "/*/a.csv"} {
+		res := judge(t, Options{Left: Input{Path: path}, Right: csvSide(t, "id,v,day\n1,2,1\n"), Key: key})
+		wantRows(t, res, Equal, Rows{Equal: 1})
+		if got := res.Inputs[0].Files[0].Path; got != filepath.Join(link, "day=1", "a.csv") {
+			t.Errorf("%s is called %s", path, got)
+		}
+	}
+}
+
+// TestManyRowsOfAKey: duplicates.parquet has every row of a key that has more than are held, with the cause that the
+// summary gives them.
+func TestManyRowsOfAKey(t *testing.T) {
+	type row struct {
+		ID *int64 `parquet:"id"`
+		V  int64  `parquet:"v"`
+	}
+	var sides [2][]row
+	want := map[string]int64{}
+	add := func(side int, id *int64, v int64, cause string) {
+		sides[side] = append(sides[side], row{id, v})
+		name := "null"
+		if id != nil {
+			name = fmt.Sprint(*id)
+		}
+		want[fmt.Sprint([]string{"left", "right"}[side], " ", name, " ", v, " ", cause)]++
+	}
+	one, two, three, four := int64(1), int64(2), int64(3), int64(4)
+	for i := range int64(100) {
+		add(0, &one, 5, "duplicate")
+		add(1, &one, 5, "duplicate")
+		add(0, &two, 5, "conflicting_duplicate")
+		add(0, &three, i, "conflicting_duplicate")
+		add(1, &three, i/50, "conflicting_duplicate")
+		add(0, &four, 5, "conflicting_duplicate")
+		add(1, &four, 6+i/80, "conflicting_duplicate")
+		add(0, nil, i, "unexplained")
+		add(1, nil, 7, "unexplained")
+	}
+	add(1, &two, 6, "conflicting_duplicate")
+	out := filepath.Join(t.TempDir(), "report")
+	res := judge(t, Options{Left: parquetSide(t, sides[0]), Right: parquetSide(t, sides[1]), Key: key, Out: out})
+	if res.Unexplained.Rows != 200 {
+		t.Errorf("%+v", res.Unexplained)
+	}
+	type written struct {
+		Side  string `parquet:"_side"`
+		Cause string `parquet:"_cause"`
+		ID    *int64 `parquet:"id"`
+		V     *int64 `parquet:"v"`
+	}
+	rows, err := parquet.ReadFile[written](filepath.Join(out, "duplicates.parquet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		name := "null"
+		if r.ID != nil {
+			name = fmt.Sprint(*r.ID)
+		}
+		want[fmt.Sprint(r.Side, " ", name, " ", *r.V, " ", r.Cause)]--
+	}
+	for row, n := range want {
+		if n != 0 {
+			t.Errorf("%s: %d rows too few", row, n)
+		}
+	}
+}
+
+// TestColumnsThatAreNotRead: a column of a type that is not read, or of two types in two files, is refused by name only
+// where it is to be compared.
+func TestColumnsThatAreNotRead(t *testing.T) {
+	ids, _, err := array.FromJSON(memory.DefaultAllocator, arrow.PrimitiveTypes.Int64, strings.NewReader(`[1,2]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends, _, err := array.FromJSON(memory.DefaultAllocator, arrow.PrimitiveTypes.Int32, strings.NewReader(`[1,2]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := array.NewRunEndEncodedArray(ends, ids, 2, 0)
+	odd := func() Input {
+		return recordSide(t, array.NewRecord(arrow.NewSchema([]arrow.Field{col("id", ids.DataType()), col("v", runs.DataType())}, nil), []arrow.Array{ids, runs}, 2))
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"a.ndjson": `{"id":1,"v":1}`, "b.ndjson": `{"id":2,"v":"t"}`} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mixed := func() Input { return Input{Path: dir} }
+	right := func() Input { return jsonSide(t, `{"id":1,"v":1}`, `{"id":2,"v":2}`) }
+	for name, left := range map[string]func() Input{"type": odd, "files": mixed} {
+		err := refused(t, Options{Left: left(), Right: right(), Key: key}, `"v"`)
+		if u := (*UncomparableError)(nil); !errors.As(err, &u) {
+			t.Errorf("%s: %v", name, err)
+		}
+		refused(t, Options{Left: left(), Right: right(), Key: []string{"v"}}, `"v"`)
+		refused(t, Options{Left: left(), Right: right(), Key: key, Exclude: []string{"v"}, Where: "v IS NULL"}, `"v"`)
+		wantRows(t, judge(t, Options{Left: left(), Right: right(), Key: key, Exclude: []string{"v"}}), Equal, Rows{Equal: 2})
+		if res := judge(t, Options{Left: right(), Right: left(), Key: key, AllowUncomparable: true}); res.Verdict != Different || len(res.Uncomparable) != 1 {
+			t.Errorf("%s: %s, %+v", name, res.Verdict, res.Uncomparable)
+		}
+	}
+	tol, err := ParseTolerance("v=as:text")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRows(t, judge(t, Options{Left: mixed(), Right: right(), Key: key, Tolerances: []Tolerance{tol}}), Different, Rows{Within: 1, Changed: 1})
+	refused(t, Options{Left: odd(), Right: right(), Key: key, Tolerances: []Tolerance{tol}}, `"v"`, "not supported")
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"unsafe"
 
 	"github.com/parquet-go/parquet-go"
@@ -184,7 +185,32 @@ func listItem(n *pnode) *pnode {
 	return r
 }
 
+// leafType is what a column means, once that is sure to be something its physical type can hold.
 func leafType(e *format.SchemaElement) (typ, error) {
+	t, err := annotatedType(e)
+	if err != nil {
+		return t, err
+	}
+	ok := true
+	switch phys := e.Type.V; t.kind {
+	case kText, kBinary, kInterval:
+		ok = phys == format.ByteArray || phys == format.FixedLenByteArray
+	case kDecimal:
+		ok = phys == format.ByteArray || phys == format.FixedLenByteArray || phys == format.Int32 || phys == format.Int64
+	case kInt, kDate, kTime:
+		ok = phys == format.Int32 || phys == format.Int64
+	case kTimestamp:
+		ok = phys == format.Int64 || phys == format.Int96 && t.unit == mixedUnit
+	case kFloat:
+		ok = t.bits > 16 || phys == format.ByteArray || phys == format.FixedLenByteArray
+	}
+	if !ok {
+		return t, fmt.Errorf("the schema calls it %s and keeps it as %s", t, e.Type.V)
+	}
+	return t, nil
+}
+
+func annotatedType(e *format.SchemaElement) (typ, error) {
 	phys := e.Type.V
 	if e.LogicalType.Value != nil {
 		switch l := e.LogicalType.Value.(type) {
@@ -396,6 +422,8 @@ func yieldNulls(n int, yield func(int, *vec) error) error {
 	return nil
 }
 
+var errNoNull = errors.New("there is a value in a column of type null")
+
 // scanFlat reads a column without nesting, a page at a time.
 func (f *parquetFile) scanFlat(unit int, p *pnode, w want, n int, keep *lease, yield func(int, *vec) error) error {
 	convert, err := w.converterFor(p.typ)
@@ -407,6 +435,9 @@ func (f *parquetFile) scanFlat(unit int, p *pnode, w want, n int, keep *lease, y
 	page := func(v *vec) error {
 		if at+v.n > n {
 			return fmt.Errorf("has more rows than the %d of its row group", n)
+		}
+		if p.typ.kind == kNull && v.n > 0 && (v.valid == nil || slices.Contains(v.valid, true)) {
+			return errNoNull
 		}
 		out, err := convertVec(v, convert, &w.dst, dicts)
 		if err == nil {
@@ -742,6 +773,19 @@ func halfFloat(h uint16) float64 {
 		return math.Inf(int(sign))
 	}
 	return sign * math.Ldexp(1+frac/1024, exp-15)
+}
+
+// roundHalf is the float16 next to f, the even one of two.
+func roundHalf(f float64) float64 {
+	if f-f != 0 { // NaN, infinite
+		return f
+	}
+	_, exp := math.Frexp(f)
+	step := math.Ldexp(1, max(exp-11, -24))
+	if f = math.RoundToEven(f/step) * step; math.Abs(f) > 65504 {
+		return math.Inf(int(math.Copysign(1, f)))
+	}
+	return f
 }
 
 // child is the field of a struct; nil when n is nil or has no such field.

@@ -225,6 +225,9 @@ func (a *assembler) cell(dst []byte, p *part) []byte {
 	if v.IsNull() || v.DefinitionLevel() < int(n.maxDef) {
 		return appendNull(dst)
 	}
+	if n.typ.kind == kNull {
+		panic(errNoNull)
+	}
 	i, b := c.raw(v, n)
 	if p.conv != nil {
 		var err error

@@ -95,8 +95,13 @@ func newSide(name, label string, files []*openFile, rename map[string]string) (*
 				var fs findings
 				t, ok := unify(s.cols[i].typ, c.typ, &fs)
 				if !ok {
-					return nil, nil, withHint(fmt.Errorf("column %q is %s in %s and %s in %s", c.name, s.cols[i].typ, from[shown], c.typ, f.info.Path),
-						"compare the files apart, or leave the column out of both")
+					t = s.cols[i].typ
+					if t.kind != kUnread {
+						t = typ{kind: kUnread, name: t.String() + " or " + c.typ.String(),
+							why: fmt.Sprintf("it is %s in %s and %s in %s", t, from[shown], c.typ, f.info.Path)}
+					}
+					s.cols[i].typ = t
+					continue
 				}
 				if !s.cols[i].typ.same(c.typ) && s.cols[i].typ.kind != kNull && c.typ.kind != kNull {
 					notes = append(notes, Finding{Kind: "file_type", Column: shown, Text: fmt.Sprintf("files of the %s side have it as %s and %s", label, s.cols[i].typ, c.typ)})
@@ -117,9 +122,9 @@ func newSide(name, label string, files []*openFile, rename map[string]string) (*
 				}
 			}
 			for _, f := range files {
-				for _, c := range f.columns() {
-					if c.name == l {
-						return nil, nil, withHint(fmt.Errorf("the %s side has both %q and %q, which is renamed to it", label, l, s.orig[l]), "drop the --rename, or exclude a column")
+				for _, c := range append(append([]field(nil), f.columns()...), f.hive...) {
+					if _, renamed := back[l]; c.name == l && !renamed { // two may change their names
+						return nil, nil, withHint(fmt.Errorf("the %s side has both %q and %q, which is renamed to it", label, l, s.orig[l]), "drop the --rename, or give the right side without its own %q", l)
 					}
 				}
 			}
@@ -211,6 +216,14 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 		_, r := right.find(name)
 		return l || r
 	}
+	knownField := func(name string) bool {
+		for _, c := range append(append([]field(nil), left.cols...), right.cols...) {
+			if c.typ.hasField(c.name, name) {
+				return true
+			}
+		}
+		return false
+	}
 	unknown := func(flag, name string) error {
 		return withHint(fmt.Errorf("%s names the column %q, which neither side has", flag, name), "the columns are %s", columnList(left, right))
 	}
@@ -222,7 +235,7 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 			return nil, unknown("--rename", r)
 		}
 	}
-	selected, excluded := map[string]bool{}, map[string]bool{}
+	selected, excluded, fields := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, c := range opts.Columns {
 		if !known(c) {
 			return nil, unknown("--columns", c)
@@ -230,10 +243,14 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 		selected[c] = true
 	}
 	for _, c := range opts.Exclude {
-		if !known(c) {
+		switch {
+		case known(c):
+			excluded[c] = true
+		case knownField(c):
+			fields[c] = true
+		default:
 			return nil, unknown("--exclude", c)
 		}
-		excluded[c] = true
 	}
 	tolerances := map[string]*Tolerance{}
 	for i := range opts.Tolerances {
@@ -273,22 +290,25 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 			continue
 		}
 		order[0] = append(order[0], c.name)
-		var f findings
+		f := findings{excluded: fields}
 		col := column{name: c.name, types: [2]typ{c.typ, r}}
 		col.common = resolve(c.typ, r, c.name, &f)
 		t := tolerances[c.name]
-		if len(f.uncomparable) > 0 && t != nil && t.As != "" {
+		if t != nil && t.As != "" {
 			d, err := parseTypeName(t.As)
-			if err == nil {
-				_, err1 := asConverter(c.typ, d)
-				_, err2 := asConverter(r, d)
-				err = errors.Join(err1, err2)
+			// A field of CSV need not be what the other side has, when the user says what else it is.
+			if len(f.uncomparable) > 0 || (c.typ.kind == kUntyped) != (r.kind == kUntyped) && d.kind != col.common.kind {
+				if err == nil {
+					_, err1 := asConverter(c.typ, d)
+					_, err2 := asConverter(r, d)
+					err = errors.Join(err1, err2)
+				}
+				if err != nil {
+					return nil, fmt.Errorf("tolerance of column %q: as:%s: %w", c.name, t.As, err)
+				}
+				f = findings{}
+				col.common, col.as, p.forceAll = d, true, true
 			}
-			if err != nil {
-				return nil, fmt.Errorf("tolerance of column %q: as:%s: %w", c.name, t.As, err)
-			}
-			f = findings{}
-			col.common, col.as, p.forceAll = d, true, true
 		}
 		if len(f.uncomparable) > 0 {
 			if t != nil && t.Ignore {
@@ -298,12 +318,7 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 			p.refused = append(p.refused, f.uncomparable...)
 			continue
 		}
-		for _, x := range f.missing {
-			if !excluded[x.Column] {
-				p.note(x)
-			}
-		}
-		for _, x := range f.notes {
+		for _, x := range append(f.missing, f.notes...) {
 			p.note(x)
 		}
 		if !c.typ.same(r) && declared(c.typ) && declared(r) {

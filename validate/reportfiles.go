@@ -105,25 +105,43 @@ func (f *reportFiles) create(name string) (*os.File, error) {
 	return w, err
 }
 
-// overflow takes rows of a key that has too many of them to be held.
+// overflow takes rows of a key that has too many of them to be held. As long as all are the same, their number is enough.
 func (f *reportFiles) overflow(j *jury) func(*group, record) error {
 	if f == nil {
 		return nil
 	}
 	return func(g *group, rec record) error {
-		if j.r.multiset && j.r.classify(g) != nullKey {
+		cause := causeConflict
+		if j.r.classify(g) == nullKey {
+			cause = unexplained
+		} else if j.r.multiset {
 			return nil
 		}
-		for s := range g.rows {
-			for _, kept := range g.rows[s] {
-				if err := f.sets[2].write(s, g.key, kept.cells(), causeConflict, ""); err != nil {
-					return err
-				}
-			}
-			g.rows[s] = g.rows[s][:0]
+		if g.same {
+			return nil
 		}
-		return f.sets[2].write(rec.side(), g.key, rec.cells(), causeConflict, "")
+		g.n[rec.side()]-- // it is written below
+		err := f.kept(f.sets[2], g, cause, "")
+		g.n[rec.side()]++
+		g.rows[0], g.rows[1] = g.rows[0][:0], g.rows[1][:0]
+		return errors.Join(err, f.sets[2].write(rec.side(), g.key, rec.cells(), cause, ""))
 	}
+}
+
+// kept writes the rows of a key that are held, and the copies of them that are not.
+func (f *reportFiles) kept(set *rowFile, g *group, cause, note string) error {
+	for s := range g.rows {
+		for n := range g.n[s] {
+			if len(g.rows[s]) == 0 { // all are written
+				break
+			}
+			rec := g.rows[s][min(int(n), len(g.rows[s])-1)]
+			if err := set.write(s, g.key, rec.cells(), cause, note); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // group writes one key's rows where they belong.
@@ -156,24 +174,7 @@ func (f *reportFiles) group(j *jury, kind class, g *group, p *pair, rowCause, ro
 	case onlyRight:
 		set = f.sets[1]
 	}
-	for s := range g.rows {
-		for n, rec := range g.rows[s] {
-			if (kind == onlyLeft || kind == onlyRight) && int64(n) >= g.n[s] {
-				break
-			}
-			if err := set.write(s, g.key, rec.cells(), rowCause, rowNote); err != nil {
-				return err
-			}
-		}
-		if kind == onlyLeft || kind == onlyRight { // copies beyond those that are held
-			for n := int64(len(g.rows[s])); n < g.n[s]; n++ {
-				if err := set.write(s, g.key, g.rows[s][0].cells(), rowCause, rowNote); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
+	return f.kept(set, g, rowCause, rowNote)
 }
 
 // pending writes the rows that were not judged.

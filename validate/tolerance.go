@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -166,20 +167,27 @@ func parseTypeName(s string) (typ, error) {
 	return typ{}, fmt.Errorf("%q is not a type to compare as", s)
 }
 
-// fits says which of the tolerance's words make no sense for a type.
+// fits says which of the tolerance's words make no sense for a type, nor for the one to compare as.
 func (t *Tolerance) fits(c typ) error {
-	number := c.kind == kInt || c.kind == kDecimal || c.kind == kNumber || c.kind == kFloat
+	as := c
+	if t.As != "" {
+		var err error
+		if as, err = parseTypeName(t.As); err != nil {
+			return err
+		}
+	}
+	is := func(kinds ...kind) bool { return slices.Contains(kinds, c.kind) || slices.Contains(kinds, as.kind) }
 	wrong := ""
 	switch {
-	case (t.abs != nil || t.rel != nil || t.Decimals >= 0) && !number:
+	case (t.abs != nil || t.rel != nil || t.Decimals >= 0) && !is(kInt, kDecimal, kNumber, kFloat):
 		wrong = "abs, rel and decimals are for numbers"
-	case t.ULP >= 0 && c.kind != kFloat:
+	case t.ULP >= 0 && !is(kFloat):
 		wrong = "ulp is for float and double"
-	case t.HasWithin && c.kind != kDate && c.kind != kTime && c.kind != kTimestamp && c.kind != kDuration:
+	case t.HasWithin && !is(kDate, kTime, kTimestamp, kDuration):
 		wrong = "within is for dates and times"
-	case (t.Trim || t.Case) && c.kind != kText:
+	case (t.Trim || t.Case) && !is(kText):
 		wrong = "trim and case are for text"
-	case t.Unordered && c.kind != kList:
+	case t.Unordered && !is(kList):
 		wrong = "unordered is for lists"
 	}
 	if wrong != "" && c.kind != kNull {
@@ -250,52 +258,54 @@ func (t *tolerant) passes(l, r []byte) (bool, error) {
 	}
 	_, li, lb, _ := cutCell(t.c, l)
 	_, ri, rb, _ := cutCell(t.c, r)
-	if t.asTyp != nil {
-		if t.as == nil {
-			return true, nil
-		}
-		var s1, s2 []byte
-		i1, b1, err := t.as(li, lb, &s1)
-		if err != nil {
-			return false, fmt.Errorf("column %q: %w", t.Column, err)
-		}
-		i2, b2, err := t.as(ri, rb, &s2)
-		if err != nil {
-			return false, fmt.Errorf("column %q: %w", t.Column, err)
-		}
-		if i1 == i2 && bytes.Equal(b1, b2) {
-			return true, nil
-		}
+	if t.near(t.c, li, lb, ri, rb) {
+		return true, nil
 	}
-	switch t.c.kind {
+	if t.as == nil { // nothing to compare as, or nothing but what was compared
+		return false, nil
+	}
+	var s1, s2 []byte
+	li, lb, err := t.as(li, lb, &s1)
+	if err != nil {
+		return false, fmt.Errorf("column %q: %w", t.Column, err)
+	}
+	if ri, rb, err = t.as(ri, rb, &s2); err != nil {
+		return false, fmt.Errorf("column %q: %w", t.Column, err)
+	}
+	return li == ri && bytes.Equal(lb, rb) || t.near(t.asTyp, li, lb, ri, rb), nil
+}
+
+// near says whether two values of a type, which are not NULL, are within the words for such.
+func (t *tolerant) near(c *typ, li int64, lb []byte, ri int64, rb []byte) bool {
+	switch c.kind {
 	case kText:
 		if !t.Trim && !t.Case {
-			return false, nil
+			return false
 		}
 		a, b := string(lb), string(rb)
 		if t.Trim {
 			a, b = strings.TrimFunc(a, unicode.IsSpace), strings.TrimFunc(b, unicode.IsSpace)
 		}
-		return a == b || t.Case && strings.EqualFold(a, b), nil
+		return a == b || t.Case && strings.EqualFold(a, b)
 	case kFloat:
-		return t.passesFloat(li, ri), nil
+		return t.passesFloat(c, li, ri)
 	case kInt, kDecimal, kNumber:
-		return t.passesNumber(li, lb, ri, rb), nil
+		return t.passesNumber(c, li, lb, ri, rb)
 	case kDate, kTime, kTimestamp, kDuration:
-		return t.HasWithin && timeApart(t.c, li, lb, ri, rb).Cmp(big.NewInt(int64(t.Within))) <= 0, nil
+		return t.HasWithin && timeApart(c, li, lb, ri, rb).Cmp(big.NewInt(int64(t.Within))) <= 0
 	case kList:
-		return t.Unordered && bytes.Equal(sortedList(t.c, lb), sortedList(t.c, rb)), nil
+		return t.Unordered && bytes.Equal(sortedList(c, lb), sortedList(c, rb))
 	}
-	return false, nil
+	return false
 }
 
-func (t *tolerant) passesFloat(li, ri int64) bool {
+func (t *tolerant) passesFloat(c *typ, li, ri int64) bool {
 	a, b := math.Float64frombits(uint64(li)), math.Float64frombits(uint64(ri))
 	if math.IsNaN(a) || math.IsNaN(b) || math.IsInf(a, 0) || math.IsInf(b, 0) {
 		return false
 	}
 	d, big, abs, rel := math.Abs(a-b), math.Max(math.Abs(a), math.Abs(b)), t.absF, t.relF
-	if t.c.bits == 32 {
+	if c.bits == 32 {
 		d, abs = float64(float32(math.Abs(float64(float32(a)-float32(b))))), float64(float32(abs))
 	}
 	switch {
@@ -303,7 +313,7 @@ func (t *tolerant) passesFloat(li, ri int64) bool {
 		return true
 	case t.rel != nil && d <= rel*big:
 		return true
-	case t.ULP >= 0 && ulps(a, b, t.c.bits) <= uint64(t.ULP):
+	case t.ULP >= 0 && ulps(a, b, c.bits) <= uint64(t.ULP):
 		return true
 	case t.Decimals >= 0:
 		return roundEqual(ratOf(a), ratOf(b), t.Decimals)
@@ -314,6 +324,17 @@ func (t *tolerant) passesFloat(li, ri int64) bool {
 // ulps is how many steps lie between two finite floats; both zeros are one point.
 func ulps(a, b float64, width int) uint64 {
 	at := func(f float64) int64 {
+		if width == 16 {
+			frac, exp := math.Frexp(math.Abs(f)) // 0.5 <= frac < 1
+			x := int64(math.Ldexp(math.Abs(f), 24))
+			if f != 0 && exp > -13 {
+				x = int64(exp+13)<<10 + int64(math.Ldexp(frac, 11))
+			}
+			if f < 0 {
+				return -x
+			}
+			return x
+		}
 		if width == 32 {
 			x := int64(math.Float32bits(float32(math.Abs(f))))
 			if f < 0 {
@@ -358,9 +379,9 @@ func exactRat(c *typ, i int64, b []byte) (*big.Rat, bool) {
 	return nil, false
 }
 
-func (t *tolerant) passesNumber(li int64, lb []byte, ri int64, rb []byte) bool {
-	a, ok1 := exactRat(t.c, li, lb)
-	b, ok2 := exactRat(t.c, ri, rb)
+func (t *tolerant) passesNumber(c *typ, li int64, lb []byte, ri int64, rb []byte) bool {
+	a, ok1 := exactRat(c, li, lb)
+	b, ok2 := exactRat(c, ri, rb)
 	if !ok1 || !ok2 {
 		return false
 	}

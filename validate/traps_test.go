@@ -13,9 +13,14 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/decimal128"
+	"github.com/apache/arrow/go/v17/arrow/decimal256"
+	"github.com/apache/arrow/go/v17/arrow/float16"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/deprecated"
+	"github.com/parquet-go/parquet-go/format"
 )
 
 // The trap suite: ways in which tools that compare say "equal" about data that differs, raise a false alarm, or
@@ -61,6 +66,34 @@ func TestTrap03DecimalsThroughFloats(t *testing.T) {
 	wantRows(t, res, Equal, Rows{Equal: 1})
 }
 
+// TestOddDecimals: a scale beyond the precision or beyond int64's digits or below 0, and a value that has more digits than
+// its type says.
+func TestOddDecimals(t *testing.T) {
+	decimals := func(dt arrow.DataType, values ...decimal256.Num) Input {
+		fields := []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("v", dt)}
+		b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema(fields, nil))
+		for i, v := range values {
+			b.Field(0).(*array.Int64Builder).Append(int64(i))
+			switch b := b.Field(1).(type) {
+			case *array.Decimal128Builder:
+				b.Append(decimal128.New(int64(v.Array()[1]), v.Array()[0]))
+			case *array.Decimal256Builder:
+				b.Append(v)
+			}
+		}
+		return recordSide(t, b.NewRecord())
+	}
+	n := decimal256.FromI64
+	tiny := &arrow.Decimal128Type{Precision: 3, Scale: 30}
+	res := judge(t, Options{Left: decimals(tiny, n(123), n(-1)), Right: decimals(tiny, n(123), n(2)), Key: key})
+	wantRows(t, res, Different, Rows{Equal: 1, Changed: 1})
+	wantRows(t, judge(t, Options{Left: decimals(tiny, n(123)), Right: decimals(&arrow.Decimal256Type{Precision: 40, Scale: 31}, n(1230)), Key: key}), Equal, Rows{Equal: 1})
+	wantRows(t, judge(t, Options{Left: decimals(&arrow.Decimal128Type{Precision: 5, Scale: -2}, n(5)), Right: csvSide(t, "id,v\n0,500\n"), Key: key}), Equal, Rows{Equal: 1})
+	for _, dt := range []arrow.DataType{&arrow.Decimal128Type{Precision: 10, Scale: 2}, &arrow.Decimal256Type{Precision: 10, Scale: 2}} {
+		refused(t, Options{Left: decimals(dt, decimal256.New(0, 0, 1, 5)), Right: decimals(dt, n(5)), Key: key}, "more digits than its type")
+	}
+}
+
 func TestTrap04NullIsNotEmpty(t *testing.T) {
 	res := judge(t, Options{Left: csvSide(t, "id,v\n1,\n2,\"\"\n3,x\n4,\n"), Right: csvSide(t, "id,v\n1,\"\"\n2,\"\"\n3,\n4,\n"), Key: key})
 	wantRows(t, res, Different, Rows{Equal: 2, Changed: 2})
@@ -72,9 +105,42 @@ func TestTrap04NullIsNotEmpty(t *testing.T) {
 	wantRows(t, res, Equal, Rows{Equal: 1, Within: 1})
 }
 
+// TestNullIsNoValue: a row's hash has nothing of NULL, and must have something of every value, also of the one whose word
+// the column's seed makes zero.
+func TestNullIsNoValue(t *testing.T) {
+	fields := []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("a", arrow.PrimitiveTypes.Int64), col("b", arrow.PrimitiveTypes.Int64)}
+	seed := func(column int) int64 {
+		return int64(newHasher(column, 2, &typ{kind: kInt, bits: 64}, pass1Salt).lo)
+	}
+	values := fmt.Sprintf(`[{"id":1,"a":"%d","b":2},{"id":2,"a":1,"b":"%d"},{"id":3,"a":1,"b":2}]`, seed(0), seed(1))
+	nulls := `[{"id":1,"a":null,"b":2},{"id":2,"a":1,"b":null},{"id":3,"a":1,"b":2}]`
+	res := judge(t, Options{Left: arrowSide(t, fields, values), Right: arrowSide(t, fields, nulls), Key: key})
+	wantRows(t, res, Different, Rows{Equal: 1, Changed: 2})
+}
+
 func TestTrap05TextIsNotTrimmed(t *testing.T) {
 	res := judge(t, Options{Left: csvSide(t, "id,v\n1,a\n2,b\n"), Right: csvSide(t, "id,v\n1,a \n2,B\n"), Key: key})
 	wantRows(t, res, Different, Rows{Changed: 2})
+}
+
+// TestEqualWithHolds: the flags under which the sides are said to be equal make them so, also where upper case is no
+// matter of single letters.
+func TestEqualWithHolds(t *testing.T) {
+	for _, pair := range [][2]string{{"İzmir", "izmir"}, {"ılık", "ilik"}, {"Anna ", "anna"}, {"STRASSE", "straße"}, {"K", "k"}} {
+		l, r := func() Input { return csvSide(t, "id,v\n1,"+pair[0]+"\n") }, func() Input { return csvSide(t, "id,v\n1,"+pair[1]+"\n") }
+		res := judge(t, Options{Left: l(), Right: r(), Key: key})
+		flag, said := strings.CutPrefix(res.EqualWith, "--tolerance ")
+		if !said {
+			continue
+		}
+		tol, err := ParseTolerance(strings.Trim(flag, "'"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res := judge(t, Options{Left: l(), Right: r(), Key: key, Tolerances: []Tolerance{tol}}); res.Verdict != Equal {
+			t.Errorf("%q: %s, although said to be equal with %s", pair, res.Verdict, flag)
+		}
+	}
 }
 
 func TestTrap06LongTextIsNotCut(t *testing.T) {
@@ -173,12 +239,72 @@ func TestTrap14NegativeDifferences(t *testing.T) {
 	}
 }
 
+// TestAsTolerates: as:TYPE passes what is the same as that type, and nothing else: not everything where the column has the
+// type already; the words beside it are for either type.
+func TestAsTolerates(t *testing.T) {
+	side := func(dt arrow.DataType, a, b string) Input {
+		return arrowSide(t, []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("v", dt)}, fmt.Sprintf(`[{"id":1,"v":%s},{"id":2,"v":%s}]`, a, b))
+	}
+	f64, f32, i32, text := arrow.PrimitiveTypes.Float64, arrow.PrimitiveTypes.Float32, arrow.PrimitiveTypes.Int32, arrow.BinaryTypes.String
+	csv := func(a, b string) Input { return csvSide(t, "id,v\n1,"+a+"\n2,"+b+"\n") }
+	one, none, both := Rows{Within: 1, Changed: 1}, Rows{Changed: 2}, Rows{Within: 2}
+	for name, x := range map[string]struct {
+		left, right Input
+		tolerance   string
+		rows        Rows
+	}{
+		"double of doubles":         {side(f64, "0.1", "1"), side(f64, "77", "2"), "as:double", none},
+		"float of doubles":          {side(f64, "0.1", "1"), side(f64, "0.10000000149011612", "2"), "as:float", one},
+		"text of text":              {side(text, `"a"`, `"b"`), side(text, `"z"`, `"y"`), "as:text", none},
+		"integer of integers":       {side(i32, "1", "2"), side(i32, "3", "4"), "as:bigint", none},
+		"date of dates":             {side(arrow.FixedWidthTypes.Date32, `"2026-11-01"`, `"2026-11-02"`), side(arrow.FixedWidthTypes.Date32, `"2026-11-03"`, `"2026-11-03"`), "as:date", none},
+		"double of doubles, abs":    {side(f64, "0.1", "1"), side(f64, "0.2", "2"), "as:double,abs:0.5", one},
+		"float against double":      {side(f32, "0.1", "1"), side(f64, "0.1", "2"), "as:float", one},
+		"widened float":             {side(f32, "0.1", "0.5"), side(f64, "0.1", "0.5"), "as:double", one},
+		"double of text":            {csv("1.0", "5"), csv("1.00", "7"), "as:double", one},
+		"double of text, abs":       {csv("1.001", "5"), csv("1.002", "7"), "as:double,abs:0.01", one},
+		"decimal of text, decimals": {csv("1.001", "5"), csv("1.002", "7"), "as:decimal(10,4),decimals:2", one},
+		"timestamp of text, within": {csv("2026-11-01 10:00:00", "2026-11-01"), csv("2026-11-01T10:00:01Z", "2026-11-02"), "as:timestamp,within:1s", one},
+		"trim or number":            {csv("1.0", "5"), csv(" 1.0", "5.0"), "as:number,trim", both},
+		"CSV as text":               {csv("abc", "2"), side(i32, "1", "2"), "as:text", one},
+		"both":                      {csv("1.0", "5"), csv("1", "5.0"), "as:number,case", both},
+	} {
+		tol, err := ParseTolerance("v=" + x.tolerance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := Options{Left: x.left, Right: x.right, Key: key, Tolerances: []Tolerance{tol}}
+		t.Run(name, func(t *testing.T) {
+			verdict := Different
+			if x.rows.Changed == 0 {
+				verdict = Equal
+			}
+			wantRows(t, judge(t, o), verdict, x.rows)
+		})
+	}
+	tol, err := ParseTolerance("v=as:bigint")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, Options{Left: side(arrow.PrimitiveTypes.Uint64, `"18446744073709551615"`, "1"), Right: side(text, `"-1"`, `"1"`), Key: key, Tolerances: []Tolerance{tol}}, "18446744073709551615")
+	tol, err = ParseTolerance("v=as:double,within:1s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, Options{Left: csv("1", "2"), Right: csv("1", "2"), Key: key, Tolerances: []Tolerance{tol}}, "within")
+}
+
 func TestTrap15ColumnNames(t *testing.T) {
 	res := judge(t, Options{Left: csvSide(t, "id,V\n1,a\n"), Right: csvSide(t, "id,v\n1,a\n"), Key: key})
 	if res.Verdict != Different || len(res.Columns) != 0 || len(res.Schema) < 2 {
 		t.Errorf("%+v", res)
 	}
 	refused(t, Options{Left: csvSide(t, "id,v,v\n1,a,b\n"), Right: csvSide(t, "id,v\n1,a\n"), Key: key}, `"v"`)
+	// Two columns may change their names; one may not take another's.
+	o := Options{Left: csvSide(t, "id,a,b\n1,x,y\n"), Right: csvSide(t, "id,a,b\n1,y,x\n"), Key: key, Rename: map[string]string{"a": "b", "b": "a"}}
+	wantRows(t, judge(t, o), Equal, Rows{Equal: 1})
+	o.Rename = map[string]string{"a": "b"}
+	refused(t, o, `both "a" and "b"`)
 }
 
 func TestTrap16ColumnsAreNotLeftOut(t *testing.T) {
@@ -192,6 +318,23 @@ func TestTrap16ColumnsAreNotLeftOut(t *testing.T) {
 		if res := judge(t, o); res.Verdict != Equal {
 			t.Errorf("excluded: %s, %+v", res.Verdict, res.Schema)
 		}
+	}
+	for _, sides := range [][2]Input{
+		{jsonSide(t, `{"id":1,"s":{"a":1,"b":2},"l":[{"c":1}]}`), jsonSide(t, `{"id":1,"s":{"a":1},"l":[{"c":1,"d":2}]}`)},
+		{jsonSide(t, `{"id":1,"s":{"a":1,"b":2},"l":[{"c":1,"d":1}]}`), jsonSide(t, `{"id":1,"s":{"a":1,"b":"x"},"l":[{"c":1,"d":2}]}`)},
+	} {
+		o := Options{Left: sides[0], Right: sides[1], Key: key, AllowUncomparable: true}
+		if res := judge(t, o); res.Verdict != Different {
+			t.Errorf("a field that differs: %s, %+v", res.Verdict, res.Schema)
+		}
+		o.Exclude = []string{"s.b", "l[].d"}
+		wantRows(t, judge(t, o), Equal, Rows{Equal: 1})
+		o.Exclude = []string{"s.b"}
+		if res := judge(t, o); res.Verdict != Different {
+			t.Errorf("a field of two is excluded: %s, %+v", res.Verdict, res.Schema)
+		}
+		o.Exclude = []string{"s.x"}
+		refused(t, o, "s.x")
 	}
 	err := refused(t, Options{Left: jsonSide(t, `{"id":1,"v":1,"w":true}`), Right: jsonSide(t, `{"id":1,"v":"1","w":1}`), Key: key}, `"v"`, `"w"`)
 	var u *UncomparableError
@@ -208,6 +351,57 @@ func TestTrap16ColumnsAreNotLeftOut(t *testing.T) {
 	m := []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("m", arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Int64))}
 	res = judge(t, Options{Left: arrowSide(t, m, `[{"id":1,"m":[{"key":"a","value":1}]}]`), Right: arrowSide(t, m, `[{"id":1,"m":[{"key":"a","value":2}]}]`), Key: key})
 	wantRows(t, res, Different, Rows{Changed: 1})
+}
+
+// TestExactNumbersOfSeveralTypes: files whose integers have no common width are exact numbers, which no double is.
+func TestExactNumbersOfSeveralTypes(t *testing.T) {
+	dir := t.TempDir()
+	for name, dt := range map[string]arrow.DataType{"a.arrows": arrow.PrimitiveTypes.Uint64, "b.arrows": arrow.PrimitiveTypes.Int64} {
+		fields := []arrow.Field{col("id", arrow.BinaryTypes.String), col("v", dt)}
+		rec, _, err := array.RecordFromJSON(memory.DefaultAllocator, arrow.NewSchema(fields, nil), strings.NewReader(`[{"id":"`+name+`","v":1}]`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := ipc.NewWriter(f, ipc.WithSchema(rec.Schema()))
+		if err := errors.Join(w.Write(rec), w.Close(), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	right := func() Input {
+		return arrowSide(t, []arrow.Field{col("id", arrow.BinaryTypes.String), col("v", arrow.PrimitiveTypes.Float64)}, `[{"id":"a.arrows","v":1},{"id":"b.arrows","v":1}]`)
+	}
+	err := refused(t, Options{Left: Input{Path: dir}, Right: right(), Key: key}, `"v"`)
+	if u := (*UncomparableError)(nil); !errors.As(err, &u) {
+		t.Errorf("%v", err)
+	}
+	if res := judge(t, Options{Left: Input{Path: dir}, Right: right(), Key: key, AllowUncomparable: true}); res.Verdict != Different || len(res.Uncomparable) != 1 {
+		t.Errorf("%s, %+v", res.Verdict, res.Uncomparable)
+	}
+}
+
+// TestKeyOfADictionaryWithNull: NULL among a dictionary's entries is NULL, also in a struct that the key leads into.
+func TestKeyOfADictionaryWithNull(t *testing.T) {
+	text := arrow.BinaryTypes.String
+	entries, _, err := array.FromJSON(memory.DefaultAllocator, text, strings.NewReader(`["a",null,"b"]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, _, err := array.FromJSON(memory.DefaultAllocator, arrow.PrimitiveTypes.Int8, strings.NewReader(`[0,1,2]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dict := array.NewDictionaryArray(&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: text}, index, entries)
+	s, err := array.NewStructArray([]arrow.Array{dict}, []string{"id"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := array.NewRecord(arrow.NewSchema([]arrow.Field{col("s", s.DataType())}, nil), []arrow.Array{s}, 3)
+	res := judge(t, Options{Left: recordSide(t, rec), Right: jsonSide(t, `{"s":{"id":"a"}}`, `{"s":{"id":"b"}}`), Key: []string{"s.id"}})
+	wantRows(t, res, BrokenKeys, Rows{Equal: 2, NullKeyLeft: 1})
 }
 
 func TestTrap17NoEarlyStop(t *testing.T) {
@@ -302,6 +496,54 @@ func TestTrap22SpecialFloats(t *testing.T) {
 	}
 	wantRows(t, judge(t, Options{Left: b(nan), Right: b(nan2), Key: key}), Equal, Rows{Equal: 1})
 	wantRows(t, judge(t, Options{Left: b(0), Right: b(negZero), Key: key}), Different, Rows{OnlyLeft: 1, OnlyRight: 1})
+}
+
+// TestHalfFloats: float16 rounds what text says of it, is as many steps apart as its own bits say, and is the same value
+// out of Arrow and out of Parquet.
+func TestHalfFloats(t *testing.T) {
+	halves := func(bits ...uint16) Input {
+		fields := []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("v", arrow.FixedWidthTypes.Float16)}
+		b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema(fields, nil))
+		for i, x := range bits {
+			b.Field(0).(*array.Int64Builder).Append(int64(i))
+			b.Field(1).(*array.Float16Builder).Append(float16.FromBits(x))
+		}
+		return recordSide(t, b.NewRecord())
+	}
+	// 0.1, 0.7, the least normal, the two least, the greatest, beyond it
+	bits := []uint16{0x2E66, 0x399A, 0x0400, 0x0001, 0x8002, 0x7BFF, 0x7C00}
+	text := "id,v\n0,0.1\n1,0.7\n2,0.00006103515625\n3,6e-8\n4,-1.2e-7\n5,65504\n6,1e6\n"
+	wantRows(t, judge(t, Options{Left: halves(bits...), Right: csvSide(t, text), Key: key}), Equal, Rows{Equal: 7})
+	wantRows(t, judge(t, Options{Left: halves(bits...), Right: csvSide(t, strings.Replace(text, "0.7", "0.701", 1)), Key: key}), Different, Rows{Equal: 6, Changed: 1})
+
+	type row struct {
+		ID int64   `parquet:"id"`
+		V  [2]byte `parquet:"v"`
+	}
+	var rows []row
+	for i, x := range bits {
+		rows = append(rows, row{int64(i), [2]byte{byte(x), byte(x >> 8)}})
+	}
+	file := withFooter(t, parquetSide(t, rows), "half.parquet", func(m *format.FileMetaData) {
+		m.Schema[2].LogicalType.Value = &format.Float16Type{}
+	})
+	wantRows(t, judge(t, Options{Left: halves(bits...), Right: file, Key: key}), Equal, Rows{Equal: 7})
+
+	tol, err := ParseTolerance("v=ulp:2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		a, b   uint16
+		passes bool
+	}{{0x3C00, 0x3C02, true}, {0x3C00, 0x3C03, false}, {0x3BFF, 0x3C01, true}, {0x0001, 0x8001, true}, {0x0001, 0x8002, false}, {0x03FF, 0x0401, true},
+		{0x03FF, 0x0402, false}, {0x0000, 0x0002, true}, {0x0000, 0x0003, false}, {0x8000, 0x0000, true}} {
+		want, verdict := Rows{Within: 1}, Equal
+		if !x.passes {
+			want, verdict = Rows{Changed: 1}, Different
+		}
+		wantRows(t, judge(t, Options{Left: halves(x.a), Right: halves(x.b), Key: key, Tolerances: []Tolerance{tol}}), verdict, want)
+	}
 }
 
 func TestTrap23TimesAndText(t *testing.T) {

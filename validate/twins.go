@@ -13,7 +13,8 @@ import (
 // side is in memory, each of its rows is matched with the row of the same place while the index is made, and a row of
 // another row group that has its key finds it matched. Else the keys of both are read.
 
-// twins says whether unit u of both sides is the same, in every column that is read for the row's hash.
+// twins says whether unit u of both sides is the same, in every column that is read for the row's hash, and in those
+// that say whether a row counts: else a key's rows that count may be those of two other units, each filed with no hash.
 func (r *run) twins(ctx context.Context, u int) (bool, error) {
 	if r.multiset || r.forceAll || u >= len(r.sides[0].units) || u >= len(r.sides[1].units) {
 		return false, nil
@@ -42,7 +43,15 @@ func (r *run) twins(ctx context.Context, u int) (bool, error) {
 		}
 		return true
 	}
+	read, seen := r.scopeWants(), map[string]bool{}
 	for _, c := range append(append([]column(nil), r.keys...), r.cols...) {
+		read = append(read, c.want())
+	}
+	for _, c := range read {
+		if seen[c.name] {
+			continue
+		}
+		seen[c.name] = true
 		nodes := [2]*pnode{}
 		for s, f := range []*parquetFile{left, right} {
 			name := c.name

@@ -28,6 +28,7 @@ const (
 	kUntyped    // a CSV field or a Hive value: text until the other side says what it is
 	kJSONNumber // a JSON number as written: exact until the other side says that it is a double
 	kNumber     // what exact numbers of different types are compared as: any decimal, without trailing zeros
+	kUnread     // of no type that can be read: refused by name where it is to be compared
 )
 
 // unit counts powers of a thousand below the second: 0 seconds, 3 nanoseconds. mixedUnit is the common unit
@@ -60,6 +61,8 @@ type typ struct {
 	elem     *typ // kList; value of kMap
 	key      *typ // kMap
 	fields   []field
+	name     string // kUnread
+	why      string // kUnread
 }
 
 type field struct {
@@ -123,6 +126,8 @@ func (t typ) String() string {
 		return "untyped"
 	case kJSONNumber, kNumber:
 		return "number"
+	case kUnread:
+		return t.name
 	}
 	return "?"
 }
@@ -169,6 +174,24 @@ type findings struct {
 	uncomparable []Uncomparable
 	missing      []Finding // struct fields that one side lacks
 	notes        []Finding // other types that compare by value
+
+	excluded map[string]bool // struct fields that are left out, called as in missing
+}
+
+// hasField says whether a type has a struct field that findings call by that name; path is what they call the type.
+func (t typ) hasField(path, name string) bool {
+	switch t.kind {
+	case kList:
+		return t.elem.hasField(path+"[]", name)
+	case kMap:
+		return t.key.hasField(path+".key", name) || t.elem.hasField(path+".value", name)
+	}
+	for _, x := range t.fields {
+		if at := path + "." + x.name; at == name || x.typ.hasField(at, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // resolve finds the type in which values of l and r are compared by value; it is symmetric. Types that are not
@@ -182,6 +205,9 @@ func resolve(l, r typ, path string, f *findings) typ {
 	a, b := l, r
 	if a.kind > b.kind {
 		a, b = b, a
+	}
+	if b.kind == kUnread {
+		return refuse(b.why)
 	}
 	if a.kind == kNull {
 		if b.kind == kUntyped || b.kind == kNull {
@@ -203,6 +229,9 @@ func resolve(l, r typ, path string, f *findings) typ {
 	if b.kind == kJSONNumber || b.kind == kNumber {
 		switch a.kind {
 		case kFloat:
+			if b.kind == kNumber { // exact numbers of several types in one side's files
+				return refuse("an exact number with a binary fraction")
+			}
 			return a
 		case kInt, kDecimal, kUntyped, kJSONNumber, kNumber:
 			return typ{kind: kNumber, scale: a.scale}
@@ -275,6 +304,9 @@ func resolve(l, r typ, path string, f *findings) typ {
 		}
 		for _, x := range l.fields {
 			y, ok := right[x.name]
+			if f.excluded[path+"."+x.name] {
+				continue
+			}
 			if !ok {
 				f.missing = append(f.missing, Finding{Kind: "missing_right", Column: path + "." + x.name, Left: x.typ.String(),
 					Text: "a field that only the left side has", Different: true})
@@ -284,7 +316,7 @@ func resolve(l, r typ, path string, f *findings) typ {
 			out.fields = append(out.fields, field{x.name, resolve(x.typ, y, path+"."+x.name, f)})
 		}
 		for _, y := range r.fields {
-			if _, ok := right[y.name]; ok {
+			if _, ok := right[y.name]; ok && !f.excluded[path+"."+y.name] {
 				f.missing = append(f.missing, Finding{Kind: "missing_left", Column: path + "." + y.name, Right: y.typ.String(),
 					Text: "a field that only the right side has", Different: true})
 			}
@@ -320,7 +352,7 @@ func intDigits(t typ) int {
 // are compared as kNumber.
 func commonDecimal(a, b typ) typ {
 	scale := max(a.scale, b.scale)
-	if digits := max(a.prec-a.scale, b.prec-b.scale) + scale; digits <= 18 && a.prec <= 18 && b.prec <= 18 && min(a.scale, b.scale) >= 0 {
+	if digits := max(a.prec-a.scale, b.prec-b.scale) + scale; digits <= 18 && a.prec <= 18 && b.prec <= 18 && min(a.scale, b.scale) >= 0 && scale <= 18 {
 		return typ{kind: kDecimal, prec: digits, scale: scale}
 	}
 	return typ{kind: kNumber, scale: scale}
@@ -329,7 +361,7 @@ func commonDecimal(a, b typ) typ {
 // unify finds the type of a column over the files of one side: wide enough that every value keeps its meaning.
 // ok is false when the files cannot be one column.
 func unify(a, b typ, f *findings) (typ, bool) {
-	if a.same(b) {
+	if a.same(b) && a.kind != kUnread {
 		return a, true
 	}
 	if a.kind == kNull {
@@ -340,6 +372,8 @@ func unify(a, b typ, f *findings) (typ, bool) {
 	}
 	n := len(f.uncomparable)
 	switch {
+	case a.kind == kUnread || b.kind == kUnread:
+		return typ{}, false
 	case a.kind == kUntyped || b.kind == kUntyped:
 		return typ{}, false
 	case a.kind == kStruct && b.kind == kStruct:

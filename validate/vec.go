@@ -205,11 +205,12 @@ const (
 func sketch(sk, lo, mask uint64) uint64 { return sk ^ (bits.RotateLeft64(sk, 32)+lo)&mask }
 
 // word hashes a word: the 128 bits of the product of a bijection of x with the column's odd seed. Another value alone in
-// its row gives another sum, always; with two or more columns, as the bijection leaves no pattern in them, the sums of the
+// its row gives another sum, always, and so does NULL, which adds nothing: the 1 keeps every sum from being 0 (the upper
+// word of a product is never the highest number); with two or more columns, as the bijection leaves no pattern in them, the sums of the
 // products agree once in 2^120 pairs of rows at most.
 func (h seeds) word(x uint64) (lo, hi uint64) {
 	hi, lo = bits.Mul64(scramble(x^h.lo), h.hi)
-	return lo, hi
+	return lo, hi + 1
 }
 
 // scramble is a bijection.

@@ -60,10 +60,9 @@ func (d *distances) add(l, r []byte) {
 		d.cells++
 	case kText:
 		a, b := string(lb), string(rb)
-		fold := func(s string) string { return strings.ToLower(strings.ToUpper(s)) }
-		trim := func(s string) string { return strings.TrimSpace(s) }
-		for i, f := range []func(string) string{trim, fold, func(s string) string { return trim(fold(s)) }} {
-			if f(a) == f(b) {
+		x, y := strings.TrimSpace(a), strings.TrimSpace(b)
+		for i, passes := range []bool{x == y, strings.EqualFold(a, b), strings.EqualFold(x, y)} { // as tolerances do
+			if passes {
 				d.ways[i]++
 			}
 		}
