@@ -429,7 +429,18 @@ func (w *printer) call(e call) {
 		if e.Distinct {
 			w.put("DISTINCT ")
 		}
-		w.list(e.Args)
+		for i, x := range e.Args {
+			if i > 0 {
+				w.put(", ")
+			}
+			if _, ok := last(x).(call); ok && e.Nulls != "" && i == len(e.Args)-1 { // which would take IGNORE NULLS for its own
+				w.put("(")
+				w.expr(x, 0)
+				w.put(")")
+			} else {
+				w.expr(x, 0)
+			}
+		}
 	}
 	if e.Nulls != "" {
 		w.put(" ", e.Nulls, " NULLS")
@@ -473,19 +484,26 @@ func (w *printer) over(o *overClause) {
 
 // endsInInterval reports whether TO behind x would be read as part of an interval.
 func endsInInterval(x expression) bool {
+	_, ok := last(x).(intervalLit)
+	return ok
+}
+
+// last is what an expression ends in.
+func last(x expression) expression {
 	switch e := x.(type) {
-	case intervalLit:
-		return true
 	case binary:
-		return endsInInterval(e.R)
+		return last(e.R)
 	case unary:
-		return endsInInterval(e.X)
+		return last(e.X)
 	case between:
-		return endsInInterval(e.Hi)
+		return last(e.Hi)
 	case like:
-		return e.Escape != nil && endsInInterval(e.Escape) || e.Escape == nil && endsInInterval(e.Pattern)
+		if e.Escape != nil {
+			return last(e.Escape)
+		}
+		return last(e.Pattern)
 	}
-	return false
+	return x
 }
 
 // interval writes an INTERVAL literal. Flink takes two digits in the leading field unless told, has no unit

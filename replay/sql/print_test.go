@@ -497,3 +497,16 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// IGNORE NULLS belongs to the call that it stands in, not to the one in front of it.
+func TestNullsBehindACall(t *testing.T) {
+	for _, text := range []string{"ARRAY_AGG((UPPER(b)) IGNORE NULLS)", "ARRAY_AGG((1 + ABS(b)) IGNORE NULLS)", "ARRAY_AGG(UPPER(b) || 'x' IGNORE NULLS)", "ARRAY_AGG(b IGNORE NULLS)"} {
+		q, _, problems := parse("SELECT " + text + " AS x FROM a GROUP BY c")
+		if len(problems) > 0 {
+			t.Fatalf("%s: %s", text, listed(problems))
+		}
+		if got := printed(q, Lockstep); !strings.Contains(got, text) {
+			t.Errorf("%s is printed as\n%s", text, got)
+		}
+	}
+}
