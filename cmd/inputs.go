@@ -122,8 +122,10 @@ func (o *replayOptions) openStream(ctx context.Context, run *opened, checked *pi
 	}
 	var err error
 	if o.from == "kafka" {
-		in.From = "topic " + s.Kafka.Topic
-		in.Source, err = o.kafkaSource(ctx, checked, s, rel)
+		var src *kafka.Source
+		if src, err = o.kafkaSource(ctx, checked, s, rel); err == nil {
+			in.Source, in.From, in.FromID = src, "topic "+s.Kafka.Topic, src.TopicID()
+		}
 	} else {
 		in.From = "the lake" // wherever it lies by now
 		var src *lake.Source

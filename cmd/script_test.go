@@ -57,7 +57,7 @@ func TestScripts(t *testing.T) {
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exit": wantExit, "replace": replaceText, "kafka": startKafka, "put": put, "refusing": startRefusing, "registry": startRegistry, "cut": cut,
+			"exit": wantExit, "replace": replaceText, "kafka": startKafka, "put": put, "drop": drop, "refusing": startRefusing, "registry": startRegistry, "cut": cut,
 			"term": terminate,
 		},
 	})
@@ -99,6 +99,17 @@ func put(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		ts.Check(cl.ProduceSync(context.Background(), &kgo.Record{Topic: args[0], Value: []byte(value)}).FirstErr())
 	}
+}
+
+func drop(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: drop TOPIC")
+	}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(ts.Getenv("KAFKA")))
+	ts.Check(err)
+	defer cl.Close()
+	_, err = kadm.NewClient(cl).DeleteTopic(context.Background(), args[0])
+	ts.Check(err)
 }
 
 // serve runs an HTTP server until the script ends and leaves its address in a variable.

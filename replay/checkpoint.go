@@ -78,6 +78,7 @@ type SavedLane struct {
 // StreamShape is what a stream must share with the run that saved it.
 type StreamShape struct {
 	From     string   `json:"from,omitempty"`
+	FromID   string   `json:"from_id,omitempty"`
 	Time     string   `json:"time"`
 	Disorder int64    `json:"disorder"`
 	Ahead    int64    `json:"ahead"`
@@ -401,8 +402,12 @@ func (g *graph) fits(cp *Checkpoint) error {
 				errs = append(errs, fmt.Sprintf("stream %s: %s was %v and is %v", name, what, was, is))
 			}
 		}
-		if old.Shape.From != "" && now.From != "" {
-			differs("source", old.Shape.From, now.From)
+		switch was := old.Shape; {
+		case was.From == "" || now.From == "": // not known
+		case was.From == now.From && was.FromID != "" && now.FromID != "":
+			differs("id of "+was.From, was.FromID, now.FromID)
+		default:
+			differs("source", was.From, now.From)
 		}
 		differs("time", old.Shape.Time, now.Time)
 		differs("disorder", microsText(old.Shape.Disorder), microsText(now.Disorder))

@@ -84,6 +84,8 @@ type StreamInput struct {
 	Source Source
 	// From is where the rows come from, as a checkpoint notes it: a position elsewhere is one among other rows. "" fits all.
 	From string
+	// FromID tells it from another of the same name, as a topic that was deleted and made again; "": not known.
+	FromID string
 	// Columns maps the stream's columns, as the catalog numbers them, to the source's; -1: not read.
 	Columns []int
 	// Time is the source's event-time column.

@@ -19,7 +19,7 @@ type stream struct {
 // shape is what a checkpoint must share with the stream.
 func (s *stream) shape() StreamShape {
 	fields := s.in.Source.Fields()
-	out := StreamShape{From: s.in.From, Time: fields[s.in.Time].Name, Disorder: s.in.Disorder, Ahead: s.in.Ahead, Within: s.in.Within}
+	out := StreamShape{From: s.in.From, FromID: s.in.FromID, Time: fields[s.in.Time].Name, Disorder: s.in.Disorder, Ahead: s.in.Ahead, Within: s.in.Within}
 	for _, c := range s.in.ID {
 		out.ID = append(out.ID, fields[c].Name)
 	}

@@ -82,6 +82,7 @@ type Source struct {
 	time  int // column of the event time, -1 without
 
 	known    []replay.Lane
+	id       kadm.TopicID
 	parts    map[int32]span
 	started  bool
 	consumer *kgo.Client
@@ -139,14 +140,23 @@ func orDefault[T int | time.Duration](v, otherwise T) T {
 	return otherwise
 }
 
-// look fills parts and known.
+// TopicID is what tells the topic from others that had its name before, "" of brokers that do not say.
+func (s *Source) TopicID() string {
+	if s.id == (kadm.TopicID{}) {
+		return ""
+	}
+	return s.id.String()
+}
+
+// look fills id, parts and known.
 func (s *Source) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Client.startTimeout())
 	defer cancel()
-	if _, err := partitions(ctx, s.adm, s.opts.Topic); err != nil {
+	topic, err := describe(ctx, s.adm, s.opts.Topic)
+	if err != nil {
 		return err
 	}
-	var err error
+	s.id = topic.ID
 	if s.parts, err = spans(ctx, s.adm, s.opts.Topic); err != nil {
 		return s.watch.cause(err)
 	}

@@ -28,6 +28,7 @@ func conformance(t *testing.T, start func(testing.TB) *cluster) {
 	run("seek to what is gone", testSeekGone)
 	run("records that vanish", testVanished)
 	run("deleted topic", testDeleted)
+	run("topic made anew", testTopicID)
 	run("the partition furthest back comes first", testAlign)
 	run("compacted topic", testCompacted)
 	run("capture", testCapture)

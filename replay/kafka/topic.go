@@ -63,18 +63,27 @@ func final(err error) bool {
 	return errors.As(err, &eof) || !errors.Is(err, io.EOF) && schema.Hint(advise(err)) != ""
 }
 
-// partitions are a topic's partitions in ascending order.
-func partitions(ctx context.Context, adm *kadm.Client, topic string) ([]int32, error) {
+// describe is what the brokers know of a topic.
+func describe(ctx context.Context, adm *kadm.Client, topic string) (kadm.TopicDetail, error) {
 	topics, err := adm.Metadata(ctx, topic)
 	if err != nil {
-		return nil, fmt.Errorf("topic %s: %w", topic, err)
+		return kadm.TopicDetail{}, fmt.Errorf("topic %s: %w", topic, err)
 	}
 	t, ok := topics.Topics[topic]
 	if !ok || errors.Is(t.Err, kerr.UnknownTopicOrPartition) || errors.Is(t.Err, kerr.InvalidTopicException) {
-		return nil, unknownTopic(ctx, adm, topic)
+		return t, unknownTopic(ctx, adm, topic)
 	}
 	if t.Err != nil {
-		return nil, fmt.Errorf("topic %s: %w", topic, t.Err)
+		return t, fmt.Errorf("topic %s: %w", topic, t.Err)
+	}
+	return t, nil
+}
+
+// partitions are a topic's partitions in ascending order.
+func partitions(ctx context.Context, adm *kadm.Client, topic string) ([]int32, error) {
+	t, err := describe(ctx, adm, topic)
+	if err != nil {
+		return nil, err
 	}
 	return slices.Sorted(maps.Keys(t.Partitions)), nil
 }

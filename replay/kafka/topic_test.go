@@ -136,3 +136,26 @@ func testAlign(t *testing.T, c *cluster) {
 	}
 	equal(t, "ids", r.ids[0], ints(0, 2000))
 }
+
+func testTopicID(t *testing.T, c *cluster) {
+	topic := c.topic(t, 1)
+	c.put(t, topic, 0, rows(0, 10)...)
+	first := c.source(t, topic, nil).TopicID()
+	if again := c.source(t, topic, nil).TopicID(); first == "" || again != first {
+		t.Fatalf("the id is %q, then %q", first, again)
+	}
+	if _, err := c.adm.DeleteTopic(t.Context(), topic); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := c.adm.CreateTopic(t.Context(), 1, 1, nil, topic); err == nil {
+			break
+		} else if !errors.Is(err, kerr.TopicAlreadyExists) { // while it is being deleted
+			t.Fatal(err)
+		}
+	}
+	c.settle(t, topic)
+	if other := c.source(t, topic, nil).TopicID(); other == "" || other == first {
+		t.Fatalf("a new topic of the name has the id %q, the old one had %q", other, first)
+	}
+}
