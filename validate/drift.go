@@ -26,20 +26,34 @@ type driftSince struct {
 const leastDrift = 5
 
 func newDrift(j *jury) *drift {
-	d := &drift{key: -1, col: -1, since: make([][2]driftSince, len(j.r.cols))}
-	isTime := func(c *column) bool { return c.common.kind == kTimestamp || c.common.kind == kDate }
-	wanted := func(c *column) bool { return j.r.time == nil || c.label() == j.r.time.label() }
-	for i := range j.r.keys {
-		if c := &j.r.keys[i]; d.clock == nil && isTime(c) && wanted(c) {
-			d.clock, d.key = c, i
-		}
-	}
-	for _, i := range j.cols {
-		if c := &j.r.cols[i]; d.clock == nil && isTime(c) && wanted(c) {
-			d.clock, d.col = c, i
-		}
+	d := &drift{since: make([][2]driftSince, len(j.r.cols))}
+	d.key, d.col = j.r.clock()
+	switch {
+	case d.key >= 0:
+		d.clock = &j.r.keys[d.key]
+	case d.col >= 0:
+		d.clock = &j.r.cols[d.col]
 	}
 	return d
+}
+
+// clock is the key, or else the column, that says when a row was: the one of --time, or the first that is a time; -1 for
+// none. It is read whatever else is, so that a cause does not depend on what is written.
+func (r *run) clock() (key, col int) {
+	is := func(c *column) bool {
+		return (c.common.kind == kTimestamp || c.common.kind == kDate) && (r.time == nil || c.label() == r.time.label())
+	}
+	for i := range r.keys {
+		if is(&r.keys[i]) {
+			return i, -1
+		}
+	}
+	for i := range r.cols {
+		if is(&r.cols[i]) {
+			return -1, i
+		}
+	}
+	return -1, -1
 }
 
 // see notes a cell that is NULL on one side.

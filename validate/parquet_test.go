@@ -447,15 +447,17 @@ func TestDriftByAnotherColumn(t *testing.T) {
 			r = append(r, x)
 		}
 	}
-	for _, memory := range []int64{0, 16 << 20} {
-		for _, swapped := range []bool{false, true} {
-			o := Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key, Time: "at", Memory: memory}
-			if swapped {
-				o.Left, o.Right = o.Right, o.Left
-			}
-			res := judge(t, o)
-			if len(res.Causes) != 1 || res.Causes[0].Cause != causeDrift || res.Causes[0].Cells != 10_000 || !strings.Contains(res.Causes[0].Evidence, "since 2025-10-10 12:40:00") {
-				t.Errorf("memory %d, swapped %v: %+v", memory, swapped, res.Causes)
+	for _, at := range []string{"at", ""} { // without --time it is the first column that is a time
+		for _, memory := range []int64{0, 16 << 20} {
+			for _, swapped := range []bool{false, true} {
+				o := Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key, Time: at, Memory: memory}
+				if swapped {
+					o.Left, o.Right = o.Right, o.Left
+				}
+				res := judge(t, o)
+				if len(res.Causes) != 1 || res.Causes[0].Cause != causeDrift || res.Causes[0].Cells != 10_000 || !strings.Contains(res.Causes[0].Evidence, "since 2025-10-10 12:40:00") {
+					t.Errorf("time %q, memory %d, swapped %v: %+v", at, memory, swapped, res.Causes)
+				}
 			}
 		}
 	}

@@ -35,10 +35,10 @@ func (r *run) small() bool { return r.inScope[0]+r.inScope[1] < 200_000 }
 // suspects are the columns in which a pair may differ.
 func (r *run) suspects(all bool) []int {
 	var out []int
+	_, clock := r.clock()
 	for i := range r.cols {
 		h := newHasher(i, len(r.cols), &r.cols[i].common, pass1Salt)
-		clock := r.time != nil && r.cols[i].label() == r.time.label() // says since when a column is NULL
-		if all || clock || uint64(r.match.sketch)<<sketchAt&h.mask != 0 {
+		if all || i == clock || uint64(r.match.sketch)<<sketchAt&h.mask != 0 {
 			out = append(out, i)
 		}
 	}
