@@ -10,10 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -39,6 +41,8 @@ func TestMain(m *testing.M) {
 //	exit CODE lockstep ARGS...   wants that exit code
 //	replace FILE NEW OLD TEXT    writes FILE as NEW with TEXT for OLD
 //	kafka                        starts a broker inside the test; $KAFKA is where
+//	until REGEXP COMMAND ARGS... repeats a command until it prints what is wanted
+//	drop TOPIC                   deletes a topic
 //	put TOPIC FILE               writes each line of the file as a record; \x00 and the like stand for bytes
 //	refusing STATUS CODE         starts an S3 server that refuses everything; $AWS_ENDPOINT_URL is where
 //	registry                     starts a schema registry that knows no schema; $REGISTRY is where
@@ -57,10 +61,25 @@ func TestScripts(t *testing.T) {
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exit": wantExit, "replace": replaceText, "kafka": startKafka, "put": put, "drop": drop, "refusing": startRefusing, "registry": startRegistry, "cut": cut,
+			"exit": wantExit, "replace": replaceText, "kafka": startKafka, "put": put, "drop": drop, "until": until, "refusing": startRefusing, "registry": startRegistry, "cut": cut,
 			"term": terminate,
 		},
 	})
+}
+
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until REGEXP COMMAND ARGS...")
+	}
+	wanted, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for range 600 {
+		if err := ts.Exec(args[1], args[2:]...); err == nil && wanted.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	ts.Fatalf("%s does not print %s", strings.Join(args[1:], " "), args[0])
 }
 
 func replaceText(ts *testscript.TestScript, neg bool, args []string) {
