@@ -210,9 +210,9 @@ func (f *flaky) restart(t *testing.T) {
 	f.up = nil
 }
 
-func TestBrokerLostAndBack(t *testing.T) {
-	var l *flaky
-	c := fakeCluster(t, kfake.NumBrokers(1), kfake.ListenFn(func(network, address string) (net.Listener, error) {
+// flakyCluster has one broker, which can be taken away.
+func flakyCluster(t *testing.T) (c *cluster, l *flaky) {
+	c = fakeCluster(t, kfake.NumBrokers(1), kfake.ListenFn(func(network, address string) (net.Listener, error) {
 		in, err := net.Listen(network, address)
 		if err != nil {
 			return nil, err
@@ -220,6 +220,11 @@ func TestBrokerLostAndBack(t *testing.T) {
 		l = &flaky{addr: in.Addr().String(), in: in}
 		return l, nil
 	}))
+	return c, l
+}
+
+func TestBrokerLostAndBack(t *testing.T) {
+	c, l := flakyCluster(t)
 	topic := c.topic(t, 2)
 	c.put(t, topic, 0, rows(0, 100)...)
 	clock := newClock()

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -242,15 +241,7 @@ func TestTransactionsOverFaults(t *testing.T) {
 
 // The only broker goes away behind Seal: Publish waits for it, however often it is asked for in vain, and commits once.
 func TestCommitWaitsForTheBroker(t *testing.T) {
-	var l *flaky
-	c := fakeCluster(t, kfake.NumBrokers(1), kfake.ListenFn(func(network, address string) (net.Listener, error) {
-		in, err := net.Listen(network, address)
-		if err != nil {
-			return nil, err
-		}
-		l = &flaky{addr: in.Addr().String(), in: in}
-		return l, nil
-	}))
+	c, l := flakyCluster(t)
 	in, out := c.topic(t, 1), c.topic(t, 1)
 	s, w := c.txnSink(t, "waits", in, out)
 	for epoch := int64(1); epoch <= 3; epoch++ {
