@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -192,6 +193,9 @@ func checkBytes(t interface{ Fatalf(string, ...any) }, text string, from uint, v
 		return // what is not wanted is passed over by its size, unread
 	}
 	rest, peerErr := ps.Decode(value, &v)
+	if peerErr != nil && strings.Contains(peerErr.Error(), "array of zero-byte items exceeds") {
+		return // a bound of its own; here such items take a bit each
+	}
 	if err == nil && (peerErr != nil || len(rest) > 0) && !bytes.Contains([]byte(text), []byte("logicalType")) {
 		t.Fatalf("%s: %x: taken, but the other library: %v, %d bytes left", text, value, peerErr, len(rest))
 	}
@@ -220,6 +224,7 @@ func FuzzDecoder(f *testing.F) {
 	for seed := range 40 {
 		f.Add(seed, uint(seed%3), []byte{2, 2, 0, 4, 1, 0, 0, 3, 2, 0, 0, 0, 0})
 	}
+	f.Add(-176, uint(0), []byte{0x8e, 0x7f, 0}) // an array of 8,135 nulls
 	f.Fuzz(func(t *testing.T, seed int, from uint, value []byte) {
 		checkBytes(t, schemas().Example(seed), from, value)
 	})
