@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -115,18 +116,12 @@ func newSide(name, label string, files []*openFile, rename map[string]string) (*
 		}
 	}
 	for l := range s.orig {
-		if n := 0; in[l] > 0 {
-			for _, c := range s.cols {
-				if c.name == l {
-					n++
-				}
-			}
-			for _, f := range files {
-				for _, c := range append(append([]field(nil), f.columns()...), f.hive...) {
-					if _, renamed := back[l]; c.name == l && !renamed { // two may change their names
-						return nil, nil, withHint(fmt.Errorf("the %s side has both %q and %q, which is renamed to it", label, l, s.orig[l]), "drop the --rename, or give the right side without its own %q", l)
-					}
-				}
+		if _, renamed := back[l]; in[l] == 0 || renamed { // two may change their names
+			continue
+		}
+		for _, f := range files {
+			if slices.ContainsFunc(slices.Concat(f.columns(), f.hive), func(c field) bool { return c.name == l }) {
+				return nil, nil, withHint(fmt.Errorf("the %s side has both %q and %q, which is renamed to it", label, l, s.orig[l]), "drop the --rename, or give the right side without its own %q", l)
 			}
 		}
 	}
@@ -217,12 +212,7 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 		return l || r
 	}
 	knownField := func(name string) bool {
-		for _, c := range append(append([]field(nil), left.cols...), right.cols...) {
-			if c.typ.hasField(c.name, name) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(slices.Concat(left.cols, right.cols), func(c field) bool { return c.typ.hasField(c.name, name) })
 	}
 	unknown := func(flag, name string) error {
 		return withHint(fmt.Errorf("%s names the column %q, which neither side has", flag, name), "the columns are %s", columnList(left, right))

@@ -44,7 +44,7 @@ func (r *run) twins(ctx context.Context, u int) (bool, error) {
 		return true
 	}
 	read, seen := r.scopeWants(), map[string]bool{}
-	for _, c := range append(append([]column(nil), r.keys...), r.cols...) {
+	for _, c := range slices.Concat(r.keys, r.cols) {
 		read = append(read, c.want())
 	}
 	for _, c := range read {

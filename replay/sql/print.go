@@ -433,13 +433,11 @@ func (w *printer) call(e call) {
 			if i > 0 {
 				w.put(", ")
 			}
+			at := 0
 			if _, ok := last(x).(call); ok && e.Nulls != "" && i == len(e.Args)-1 { // which would take IGNORE NULLS for its own
-				w.put("(")
-				w.expr(x, 0)
-				w.put(")")
-			} else {
-				w.expr(x, 0)
+				at = levelPostfix + 2
 			}
+			w.expr(x, at)
 		}
 	}
 	if e.Nulls != "" {
