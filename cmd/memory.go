@@ -43,34 +43,50 @@ func (o *replayOptions) takeMemory(ctx context.Context) (disk *state.Disk, relea
 	if disk, err = state.NewDisk(ctx, dir, limit); err != nil {
 		return nil, nil, err
 	}
-	return disk, LimitMemory(limit), nil
+	return disk, LimitMemory(limit, disk), nil
 }
 
-// LimitMemory keeps the process below limit bytes of memory, until release is called, and says how often to collect, unless
-// GOGC does.
-func LimitMemory(limit int64) (release func()) {
+// Holder is what holds most of a run's memory, and can be told to hold less: a state.Disk for its stores.
+type Holder interface {
+	Memory() int64
+	Share(bytes int64)
+}
+
+// LimitMemory keeps the process below limit bytes of memory, until release is called: it says how much of them h may hold beside
+// what else is held, and how often to collect, unless GOGC does.
+func LimitMemory(limit int64, h Holder) (release func()) {
 	// Beside what the runtime counts there is the program itself, and what it takes for a moment.
 	before := debug.SetMemoryLimit(-1)
 	debug.SetMemoryLimit(min(before, limit/8*7))
 	const usual = 100
-	if percent := debug.SetGCPercent(usual); percent != usual {
-		debug.SetGCPercent(percent)
-		return func() { debug.SetMemoryLimit(before) }
-	}
+	given := debug.SetGCPercent(usual)
+	debug.SetGCPercent(given)
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
-		live, percent := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}, usual
+		sample, percent := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}, usual
+		var last, others int64
 		for {
 			select {
 			case <-done:
 				return
 			case <-tick.C:
 			}
-			metrics.Read(live)
-			if p := garbage(int64(live[0].Value.Uint64()), limit); p != percent {
+			metrics.Read(sample)
+			live := int64(sample[0].Value.Uint64())
+			if live == last {
+				continue // nothing was collected since
+			}
+			if now := max(live-h.Memory(), 0); last == 0 {
+				others = now
+			} else {
+				others += (now - others) / 4
+			}
+			last = live
+			h.Share(share(others, limit))
+			if p := garbage(live, limit); given == usual && p != percent {
 				percent = p
 				debug.SetGCPercent(p)
 			}
@@ -80,14 +96,23 @@ func LimitMemory(limit int64) (release func()) {
 		close(done)
 		<-ended
 		debug.SetMemoryLimit(before)
-		debug.SetGCPercent(usual)
+		debug.SetGCPercent(given)
 	}
 }
+
+// share is how much memory the stores may take beside what other things take, above all rows on their way, and what waits to
+// be collected. They get an eighth of the limit at least: then it is the others that are too large for it.
+func share(others, limit int64) int64 {
+	return min(max(limit/8*7-mostGarbage(limit)-others, limit/8), limit/4*3)
+}
+
+// mostGarbage is how much may wait to be collected.
+func mostGarbage(limit int64) int64 { return max(limit/8, leastGarbage) }
 
 // garbage is how much may wait to be collected, in percent of what is held: as much again, up to an eighth of the limit.
 // Collecting what a state holds, large arrays without pointers, costs little; touching memory anew costs more.
 func garbage(live, limit int64) int {
-	most := max(limit/8, leastGarbage)
+	most := mostGarbage(limit)
 	if live <= most {
 		return 100
 	}

@@ -98,7 +98,7 @@ func (l *live) empty() {
 		if err != nil {
 			l.b.Fatal(err)
 		}
-		d.budget = 1 << 20
+		d.Share(1 << 20)
 		l.s.SpillTo(d)
 	}
 }

@@ -15,7 +15,7 @@ import (
 // the process, however it ends. Its methods may be called from any goroutine.
 type Disk struct {
 	dir    string
-	budget int64                                    // of the process's memory, for all stores
+	budget atomic.Int64                             // of the process's memory, for all stores
 	watch  func(name string, do func() error) error // see WithCalls
 
 	memory             atomic.Int64 // held by all stores
@@ -37,12 +37,14 @@ func WithCalls(ctx context.Context, call func(name string, do func() error) erro
 }
 
 // NewDisk takes a folder, which is made if need be, for the stores of a process that shall take at most limit bytes of
-// memory. The stores shall have half of it, or three quarters less what other things take: the rest is for rows on their way
-// and for what waits to be collected.
+// memory. Until Share says otherwise, the stores shall have half of it, or three quarters less what other things take: the
+// rest is for rows on their way and for what waits to be collected.
 func NewDisk(ctx context.Context, dir string, limit int64) (*Disk, error) {
-	d := &Disk{dir: dir, budget: max(limit/2, limit/4*3-besides)}
+	d := &Disk{dir: dir}
+	d.budget.Store(max(limit/2, limit/4*3-besides))
 	if watch, ok := ctx.Value(callsKey{}).(func(string, func() error) error); ok {
-		d.watch, d.budget = watch, 0
+		d.watch = watch
+		d.budget.Store(0)
 	}
 	if err := d.call("spill folder", func() error { return os.MkdirAll(dir, 0o755) }); err != nil {
 		return nil, d.failed(err)
@@ -76,8 +78,18 @@ func (d *Disk) Peak() int64 { return d.peak.Load() }
 // Held is how many bytes lie on disk for rows that are held.
 func (d *Disk) Held() int64 { return d.now.Load() }
 
+// Memory is how many bytes the stores hold in memory.
+func (d *Disk) Memory() int64 { return d.memory.Load() }
+
+// Share is how many bytes the stores shall hold in memory from now on. What is above goes to disk as rows come.
+func (d *Disk) Share(bytes int64) {
+	if d.watch == nil {
+		d.budget.Store(bytes)
+	}
+}
+
 // Full reports whether the stores hold more in memory than they shall.
-func (d *Disk) Full() bool { return d.memory.Load() > d.budget }
+func (d *Disk) Full() bool { return d.memory.Load() > d.budget.Load() }
 
 func (d *Disk) failed(err error) error {
 	return schema.WithHint(fmt.Errorf("state directory %s: %w", d.dir, err), "name a directory with room for the rows held with --state-dir, or give more --memory")
@@ -109,7 +121,7 @@ func (s *Store) Balance(use func() error) error {
 		return nil
 	}
 	s.tell()
-	if !d.Full() || s.held == 0 || s.held < min(leastSpill, d.budget/64) {
+	if !d.Full() || s.held == 0 || s.held < min(leastSpill, d.budget.Load()/64) {
 		return nil
 	}
 	if use != nil {
@@ -205,7 +217,7 @@ func (s *Store) coldest(bytes int64) (out []cold) {
 			rows -= int64(c.rows - c.spilled)
 		}
 	}
-	if growing.b != nil && (s.disk.budget == 0 || len(out) == 0 && rows <= int64(growing.to-growing.from)*2) {
+	if growing.b != nil && (s.disk.budget.Load() == 0 || len(out) == 0 && rows <= int64(growing.to-growing.from)*2) {
 		out = append(out, growing)
 	}
 	return out

@@ -240,11 +240,20 @@ func (b *Buffer) flush() arrow.ArrayData {
 }
 
 // take gives the values away and leaves an empty slice with room for as many and a few more, so that a block
-// that is a little longer than the last is not copied.
+// that is a little longer than the last is not copied. Where a block is much shorter than the last it gives a copy: who holds
+// the values shall not hold room for others.
 func take[T any](p *[]T) []T {
 	v := *p
-	*p = make([]T, 0, len(v)+len(v)/16)
-	return v
+	switch {
+	case len(v) >= cap(v)/8*7:
+		*p = make([]T, 0, len(v)+len(v)/16)
+		return v
+	case len(v) >= cap(v)/16:
+		*p = v[:0]
+	default:
+		*p = nil // one block was so large, and none may come again
+	}
+	return append(make([]T, 0, len(v)), v...)
 }
 
 // validity is Arrow's bitmap, nil when nothing is NULL.

@@ -170,6 +170,32 @@ func TestValidText(t *testing.T) {
 }
 
 // A view reads a slice of a record as well as a whole one, nested columns included.
+// TestAShortBlockHoldsItsOwn has a block that comes behind a longer one hold no room for more rows than its own, as a state
+// counts what rows are long.
+func TestAShortBlockHoldsItsOwn(t *testing.T) {
+	fields := []schema.Field{{Name: "n", Type: schema.Type{Kind: schema.BigInt}}, {Name: "s", Type: schema.Type{Kind: schema.String}}}
+	bufs := New(fields)
+	for _, rows := range []int{10_000, 9_900, 9_000, 5_000, 700, 10_000, 40, 10_000} {
+		for i := range rows {
+			bufs[0].I64 = append(bufs[0].I64, int64(i))
+			bufs[1].AppendBytes([]byte("some text"))
+		}
+		rec := Record(schema.ArrowSchema(fields), bufs, rows)
+		for i, want := range []int{8 * rows, 9 * rows} {
+			buf := rec.Column(i).Data().Buffers()
+			if got := cap(buf[len(buf)-1].Bytes()); got > want*4/3+64 {
+				t.Errorf("%d rows of %s hold %d bytes, for %d", rows, fields[i].Name, got, want)
+			}
+		}
+		if got := rec.Column(0).(*array.Int64).Value(rows - 1); got != int64(rows-1) {
+			t.Errorf("the last of %d rows is %d", rows, got)
+		}
+		if got := rec.Column(1).(*array.String).Value(rows - 1); got != "some text" {
+			t.Errorf("the last of %d rows is %q", rows, got)
+		}
+	}
+}
+
 func TestViewOfSlice(t *testing.T) {
 	bigint, text := schema.Type{Kind: schema.BigInt}, schema.Type{Kind: schema.String}
 	row := schema.Type{Kind: schema.Row, Fields: []schema.Field{{Name: "b", Type: schema.Type{Kind: schema.Boolean}}, {Name: "s", Type: text}}}
