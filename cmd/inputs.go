@@ -176,6 +176,7 @@ func (o *replayOptions) kafkaSource(ctx context.Context, checked *pipeline.Check
 	if err != nil {
 		return nil, err
 	}
+	opts.ReadAhead, _ = o.onTheWay()
 	return kafka.NewSource(ctx, *opts)
 }
 

@@ -17,6 +17,8 @@ const (
 	leastMemory = 64 << 20
 	// leastGarbage is worth a collection.
 	leastGarbage = 256 << 20
+	// roomyMemory has room for all that a run keeps on the way.
+	roomyMemory = 2 << 30
 	// someMemory is taken where the system does not tell how much there is.
 	someMemory = 4 << 30
 )
@@ -36,6 +38,7 @@ func (o *replayOptions) takeMemory(ctx context.Context) (disk *state.Disk, relea
 			return nil, nil, schema.WithHint(fmt.Errorf("--memory %s is less than a run takes that holds nothing", o.memory), "give 64MiB at least")
 		}
 	}
+	o.limit = limit
 	dir := o.stateDir
 	if dir == "" {
 		dir = os.TempDir()
@@ -44,6 +47,15 @@ func (o *replayOptions) takeMemory(ctx context.Context) (disk *state.Disk, relea
 		return nil, nil, err
 	}
 	return disk, LimitMemory(limit, disk), nil
+}
+
+// onTheWay is how many bytes a partition may be read ahead and how many may wait for the brokers: a small part of what the run
+// may take. 0 is as many as either usually has.
+func (o *replayOptions) onTheWay() (ahead, waiting int) {
+	if o.limit == 0 || o.limit >= roomyMemory {
+		return 0, 0
+	}
+	return int(o.limit / 512), int(o.limit / 32)
 }
 
 // Holder is what holds most of a run's memory, and can be told to hold less: a state.Disk for its stores.

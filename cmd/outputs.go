@@ -123,6 +123,7 @@ func (o *replayOptions) openTopics(ctx context.Context, run *opened, p *pipeline
 		return err
 	}
 	opts := kafka.SinkOptions{Client: client, Outputs: topics, CreateTopics: true, Now: o.world.now}
+	_, opts.Buffered = o.onTheWay()
 	if exactlyOnce(p) {
 		// Brokers allow a quarter of an hour unless told otherwise.
 		opts.Transaction = &kafka.Transaction{

@@ -38,6 +38,7 @@ type replayOptions struct {
 	resume          bool
 
 	memory   string
+	limit    int64 // what memory says, once it was taken; 0: none
 	stateDir string
 }
 

@@ -64,8 +64,8 @@ func (s *Source) start() error {
 		// Records that vanished are an error, not a jump.
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxWait(fetchWait),
-		kgo.FetchMaxBytes(32<<20),
-		kgo.FetchMaxPartitionBytes(2<<20),
+		kgo.FetchMaxBytes(int32(16*s.fetch)),
+		kgo.FetchMaxPartitionBytes(int32(s.fetch)),
 	)...)
 	if err != nil {
 		return err

@@ -65,9 +65,9 @@ type SourceOptions struct {
 	Refresh time.Duration
 	// Decoders is the number of decoding goroutines; 0 is 2.
 	Decoders int
-	// ReadAhead is the number of bytes read ahead in one partition; 0 is 4 MiB, or less where the topic has
-	// more than 64 partitions, so that all stay below 256 MiB. A partition may exceed it by one fetch, which
-	// is 2 MiB as the broker keeps it, compressed.
+	// ReadAhead is the number of bytes read ahead in one partition; 0 is 4 MiB. It is less where the topic has
+	// more than 64 partitions, so that all stay below 64 times as much. A partition may exceed it by one fetch,
+	// which is half as much, 64 KiB to 2 MiB, as the broker keeps it, compressed.
 	ReadAhead int
 	// BlockRows is the greatest number of rows of a block; 0 is 16,384.
 	BlockRows int
@@ -76,6 +76,7 @@ type SourceOptions struct {
 // Source reads one topic without a consumer group: positions are the caller's.
 type Source struct {
 	opts  SourceOptions
+	fetch int // the bytes of a partition that are asked for at once
 	admin *kgo.Client
 	adm   *kadm.Client
 	watch *watch
@@ -129,7 +130,9 @@ func NewSource(ctx context.Context, opts SourceOptions) (*Source, error) {
 		s.admin.Close()
 		return nil, advise(fmt.Errorf("kafka: %w", err))
 	}
-	s.opts.ReadAhead = orDefault(opts.ReadAhead, min(4<<20, max(256<<20/max(len(s.lanes), 1), 64<<10)))
+	ahead := orDefault(opts.ReadAhead, 4<<20)
+	s.fetch = min(max(ahead/2, 64<<10), 2<<20)
+	s.opts.ReadAhead = min(ahead, max(64*ahead/max(len(s.lanes), 1), 64<<10))
 	return s, nil
 }
 
