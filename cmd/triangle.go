@@ -328,13 +328,18 @@ func (t *triangle) compare(ctx context.Context, left, right validate.Input, know
 	left.Watermark, right.Watermark = opts.Left.Watermark, opts.Right.Watermark
 	opts.Left, opts.Right, opts.Known, opts.Out = left, right, known, ""
 	opts.Exclude = slices.Clone(opts.Exclude)
-	if t.idealPlace == "" || t.batchPlace == "" {
+	if t.own(left) || t.own(right) { // no other side has the trace's columns
 		opts.Exclude = append(opts.Exclude, t.trace.columns()...)
 	}
 	if t.out != "" && name != "" {
 		opts.Out = filepath.Join(t.out, name)
 	}
 	return validate.Run(ctx, opts)
+}
+
+// own says whether a side was run here.
+func (t *triangle) own(in validate.Input) bool {
+	return in.Path == t.ownPlace("ideal") || in.Path == t.ownPlace("batch")
 }
 
 // lateStreams says what another disorder would have cost. Lateness is counted from the disorder that was, and late
