@@ -29,6 +29,7 @@ import (
 type blame struct {
 	t              *triangle
 	defects, price map[string]string // how the keys differ
+	ours           map[string]bool   // differences of B* and B as both are run here, nil where no other is compared
 	batch, ideal   traceIndex
 	late           map[logPlace]asideRow
 	lateByID       map[string][]asideRow
@@ -55,6 +56,23 @@ func (b *blame) collect(keys map[string]string) func(validate.Difference) valida
 		keys[stableKey(d.Key)] = d.Class
 		return validate.Known{}
 	}
+}
+
+// collectOurs notes how B* and B differ as both are run here, in place of those that the user gave: what differs in
+// these alone is no work of late rows.
+func (b *blame) collectOurs(d validate.Difference) validate.Known {
+	b.ours[stableKey(d.Key)+"\x00"+d.Class] = true
+	b.ours[nameOf(d)] = true
+	return validate.Known{}
+}
+
+// nameOf names a difference: a row by its key, a cell by its column too.
+func nameOf(d validate.Difference) string {
+	name := stableKey(d.Key) + "\x00" + d.Class
+	if len(d.Cells) > 0 {
+		name += "\x00" + d.Cells[d.Cell].Column
+	}
+	return name
 }
 
 // read reads the late rows, and both traces as far as their keys differ.
@@ -229,7 +247,26 @@ func (b *blame) copiesLate(o origin) (out []asideRow) {
 
 // ofPrice explains B* against B.
 func (b *blame) ofPrice(d validate.Difference) validate.Known {
+	if !b.priced(d) {
+		return validate.Known{}
+	}
 	return b.lateness(stableKey(d.Key), d.Cell == 0)
+}
+
+// priced says whether lateness makes a difference of S or B* against B.
+func (b *blame) priced(d validate.Difference) bool {
+	return b.price[stableKey(d.Key)] != "" && (b.ours == nil || b.ours[nameOf(d)])
+}
+
+// all says whether something holds for a row, or for every cell of a pair that differs.
+func all(d validate.Difference, holds func(validate.Difference) bool) bool {
+	for i := range d.Cells {
+		d.Cell = i
+		if !holds(d) {
+			return false
+		}
+	}
+	return len(d.Cells) > 0 || holds(d)
 }
 
 func (b *blame) lateness(key string, first bool) validate.Known {
@@ -271,8 +308,8 @@ func (b *blame) ofTotal(d validate.Difference) validate.Known {
 	if class := b.defects[key]; class != "" && (class != "changed" || d.Class == "changed") {
 		return b.ofDefect(d)
 	}
-	if b.price[key] != "" {
-		return b.lateness(key, d.Cell == 0)
+	if b.priced(d) {
+		return b.lateness(key, d.Cell == 0 && all(d, b.priced))
 	}
 	return validate.Known{}
 }

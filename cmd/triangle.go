@@ -280,6 +280,14 @@ func (t *triangle) judge(ctx context.Context) (*triangleResult, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.idealPlace != "" || t.batchPlace != "" {
+		t.blame.ours = map[string]bool{}
+		_, err := t.compare(ctx, validate.Input{Path: t.ownPlace("ideal")}, validate.Input{Path: t.ownPlace("batch")}, t.blame.collectOurs, "")
+		if err != nil {
+			return nil, err
+		}
+		maps.DeleteFunc(t.blame.price, func(key, class string) bool { return !t.blame.ours[key+"\x00"+class] })
+	}
 	if err := t.blame.read(ctx); err != nil {
 		return nil, err
 	}
@@ -330,6 +338,16 @@ func (t *triangle) compare(ctx context.Context, left, right validate.Input, know
 	opts.Exclude = slices.Clone(opts.Exclude)
 	if t.own(left) || t.own(right) { // no other side has the trace's columns
 		opts.Exclude = append(opts.Exclude, t.trace.columns()...)
+	}
+	if t.own(left) && t.own(right) { // columns that the user's sides have beyond the query's are not there
+		lacks := func(name string) bool {
+			return !slices.ContainsFunc(t.trace.checked.Plan.Fields, func(f schema.Field) bool {
+				rest, ok := strings.CutPrefix(name, f.Name)
+				return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+			})
+		}
+		opts.Exclude = slices.DeleteFunc(opts.Exclude, lacks)
+		opts.Tolerances = slices.DeleteFunc(slices.Clone(opts.Tolerances), func(tol validate.Tolerance) bool { return lacks(tol.Column) })
 	}
 	if t.out != "" && name != "" {
 		opts.Out = filepath.Join(t.out, name)

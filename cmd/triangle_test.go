@@ -117,6 +117,31 @@ func TestTriangleWithoutBug(t *testing.T) {
 	}
 }
 
+// TestBatchOfOnesOwnIsNotLate: what a batch that was given has otherwise than our own is no work of late rows, and is
+// not put down to them.
+func TestBatchOfOnesOwnIsNotLate(t *testing.T) {
+	dir := trafficLake(t, 3_000)
+	file, s, b := filepath.Join(dir, "pipeline.yaml"), filepath.Join(dir, "S"), filepath.Join(dir, "B")
+	wrong := variant(t, dir, "wrong.yaml", "i.country,", "CASE WHEN i.country = 'FR' THEN i.impression_id ELSE i.country END AS country,")
+	command(t, 0, "replay", file, "--as", "stream", "--to", s, "--quiet")
+	command(t, 0, "replay", wrong, "--as", "batch", "--to", b, "--quiet")
+	want := triangleOf(t, 0, file, s).Explained.Late
+	for _, given := range [][]string{{"--batch", b}, {"--batch", b, "--ideal", s}} {
+		var r triangleResult
+		out := command(t, 1, append([]string{"validate", file, s, "--quiet", "--format", "json", "--fail-on", "unexplained"}, given...)...)
+		if err := json.Unmarshal([]byte(out), &r); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		n := r.Total.Rows
+		if e := r.Explained; n.Changed == 0 || e.Late != want || e.Unnamed != 0 || e.Rest != n.Changed || e.Other != 0 {
+			t.Errorf("%s: %s; %+v, rows %+v; without it %d rows are late", given, r.Sentence, e, n, want)
+		}
+		if p := causesOf(r.Price); p["unexplained"] != n.Changed || p["late"] != want {
+			t.Errorf("%s: causes of the price: %v", given, p)
+		}
+	}
+}
+
 // TestNamedLateRowsAreTheReason: with the late rows that are named, and no other late row, the batch gives the row.
 func TestNamedLateRowsAreTheReason(t *testing.T) {
 	ctx := context.Background()
