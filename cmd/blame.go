@@ -35,6 +35,7 @@ type blame struct {
 	lateByID       map[string][]asideRow
 	hidden         map[logPlace][]origin // of B without conditions, by the rows of keys that nothing else names
 	named, unnamed int64
+	wrong          map[string]bool // cells that S and B* have differently, of the keys that differ in both comparisons
 	lookups        *lookupTables
 	windows        *windows
 }
@@ -47,7 +48,7 @@ type traceIndex struct {
 
 func newBlame(t *triangle) *blame {
 	return &blame{t: t, defects: map[string]string{}, price: map[string]string{}, late: map[logPlace]asideRow{}, lateByID: map[string][]asideRow{},
-		lookups: &lookupTables{t: t}}
+		wrong: map[string]bool{}, lookups: &lookupTables{t: t}}
 }
 
 // collect notes the keys that differ.
@@ -56,6 +57,14 @@ func (b *blame) collect(keys map[string]string) func(validate.Difference) valida
 		keys[stableKey(d.Key)] = d.Class
 		return validate.Known{}
 	}
+}
+
+// collectDefects does it for S against B*, after B* against B.
+func (b *blame) collectDefects(d validate.Difference) validate.Known {
+	if b.price[stableKey(d.Key)] != "" && d.Class == "changed" {
+		b.wrong[nameOf(d)] = true
+	}
+	return b.collect(b.defects)(d)
 }
 
 // collectOurs notes how B* and B differ as both are run here, in place of those that the user gave: what differs in
@@ -258,6 +267,11 @@ func (b *blame) priced(d validate.Difference) bool {
 	return b.price[stableKey(d.Key)] != "" && (b.ours == nil || b.ours[nameOf(d)])
 }
 
+// lateCell is priced for S against B: of a cell that S and B* have differently lateness is not the reason.
+func (b *blame) lateCell(d validate.Difference) bool {
+	return b.priced(d) && !b.wrong[nameOf(d)]
+}
+
 // all says whether something holds for a row, or for every cell of a pair that differs.
 func all(d validate.Difference, holds func(validate.Difference) bool) bool {
 	for i := range d.Cells {
@@ -304,12 +318,12 @@ func utcText(us int64) string {
 // ofTotal explains S against B: by the defect where there is one, else by late rows.
 func (b *blame) ofTotal(d validate.Difference) validate.Known {
 	key := stableKey(d.Key)
-	// Where S and B* both have the row, its being there or not is the price alone.
-	if class := b.defects[key]; class != "" && (class != "changed" || d.Class == "changed") {
+	// Where S and B* both have the row, its being there or not is the price alone, and so are the cells they agree about.
+	if class := b.defects[key]; class != "" && (class != "changed" || d.Class == "changed" && !b.lateCell(d)) {
 		return b.ofDefect(d)
 	}
-	if b.priced(d) {
-		return b.lateness(key, d.Cell == 0 && all(d, b.priced))
+	if b.lateCell(d) {
+		return b.lateness(key, d.Cell == 0 && all(d, b.lateCell))
 	}
 	return validate.Known{}
 }

@@ -272,11 +272,11 @@ func (t *triangle) judge(ctx context.Context) (*triangleResult, error) {
 		return nil, err
 	}
 	t.blame = newBlame(t)
-	defects, err := t.compare(ctx, t.s, t.ideal, t.blame.collect(t.blame.defects), "")
+	price, err := t.compare(ctx, t.ideal, t.batch, t.blame.collect(t.blame.price), "")
 	if err != nil {
 		return nil, err
 	}
-	price, err := t.compare(ctx, t.ideal, t.batch, t.blame.collect(t.blame.price), "")
+	defects, err := t.compare(ctx, t.s, t.ideal, t.blame.collectDefects, "")
 	if err != nil {
 		return nil, err
 	}

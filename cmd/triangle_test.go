@@ -117,6 +117,25 @@ func TestTriangleWithoutBug(t *testing.T) {
 	}
 }
 
+// TestDefectBesideLateCells: a defect in one column of a row does not take the other columns' late rows from them.
+func TestDefectBesideLateCells(t *testing.T) {
+	dir := trafficLake(t, 10_000)
+	key := []string{"key: [impression_id, playback_id]", "key: [impression_id]"} // a late playback changes a row then
+	file, s := variant(t, dir, "right.yaml", key...), filepath.Join(dir, "S")
+	command(t, 0, "replay", variant(t, dir, "wrong.yaml", append(key, "i.score,", "ROUND(i.score, 1) AS score,")...), "--as", "stream", "--to", s, "--quiet")
+	r := triangleOf(t, 4, file, s) // some impressions have two playbacks
+	price, total := r.Price, r.Total
+	if price.Rows.Changed == 0 || causesOf(price)["late"] != price.Rows.Changed+price.Rows.OnlyLeft+price.Rows.OnlyRight {
+		t.Fatalf("no row is changed by late rows: %+v, %v", price.Rows, causesOf(price))
+	}
+	if causes := causesOf(total); causes["late"] != causesOf(price)["late"] || causes["rounding"] != total.Rows.Changed || causes["unexplained"] != 0 {
+		t.Errorf("causes of the total: %v; of the price: %v", causes, causesOf(price))
+	}
+	if e, n := r.Explained, total.Rows; e.Late != n.OnlyLeft+n.OnlyRight || e.Other != n.Changed || e.Rest != 0 {
+		t.Errorf("%+v, rows %+v", e, n)
+	}
+}
+
 // TestBatchOfOnesOwnIsNotLate: what a batch that was given has otherwise than our own is no work of late rows, and is
 // not put down to them.
 func TestBatchOfOnesOwnIsNotLate(t *testing.T) {
