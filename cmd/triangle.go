@@ -30,6 +30,7 @@ type triangle struct {
 	trace   *trace
 	output  string
 	tmp     string
+	staged  string // --out until the report is whole
 	s       validate.Input
 	base    string // S's run, "" when it is no folder of ours
 	batch   validate.Input
@@ -105,6 +106,10 @@ func (o *validateOptions) triangulate(ctx context.Context, opts validate.Options
 	if err := o.setBounds(ctx, &t.opts, o.left); err != nil {
 		return err
 	}
+	if err := t.stageOut(); err != nil {
+		return err
+	}
+	defer os.RemoveAll(t.staged)
 	start := o.world.now()
 	if err := t.sides(ctx, checked.Pipeline); err != nil {
 		return err
@@ -349,8 +354,8 @@ func (t *triangle) compare(ctx context.Context, left, right validate.Input, know
 		opts.Exclude = slices.DeleteFunc(opts.Exclude, lacks)
 		opts.Tolerances = slices.DeleteFunc(slices.Clone(opts.Tolerances), func(tol validate.Tolerance) bool { return lacks(tol.Column) })
 	}
-	if t.out != "" && name != "" {
-		opts.Out = filepath.Join(t.out, name)
+	if t.staged != "" && name != "" {
+		opts.Out = filepath.Join(t.staged, name)
 	}
 	return validate.Run(ctx, opts)
 }
