@@ -180,11 +180,28 @@ func (o *explainOptions) tell(ctx context.Context, checked *pipeline.Checked, wa
 	if o.stream == "" {
 		t.s = validate.Input{Path: t.ownPlace("ideal"), Name: "B*"}
 	}
+	bounds := t.opts
+	t.opts.Time, t.opts.Settle = "", 0 // a row that the other side has not come to is told of too
 	if _, err := t.judge(ctx); err != nil {
 		return nil, err
 	}
+	pending := map[string]bool{}
+	if bounds.Time != "" {
+		for k := range t.blame.defects {
+			pending[k] = true
+		}
+		opts := t.opts
+		t.opts = bounds
+		_, err := t.compare(ctx, t.s, t.ideal, func(d validate.Difference) validate.Known {
+			delete(pending, stableKey(d.Key))
+			return validate.Known{}
+		}, "")
+		if t.opts = opts; err != nil {
+			return nil, err
+		}
+	}
 	l := &life{Version: 1, Key: want, Arrivals: []arrival{}, State: []stay{}, Results: []emission{}, Verdicts: []keyVerdict{}}
-	e := &explainer{t: t, life: l, want: want}
+	e := &explainer{t: t, life: l, want: want, pending: pending}
 	if err := e.tell(ctx); err != nil || o.reproduce == "" {
 		return l, err
 	}
@@ -201,6 +218,8 @@ type explainer struct {
 	t    *triangle
 	life *life
 	want map[string]string
+	// pending are the keys in which S and B* differ, and that validate does not judge yet.
+	pending map[string]bool
 }
 
 func (e *explainer) tell(ctx context.Context) error {
@@ -209,11 +228,11 @@ func (e *explainer) tell(ctx context.Context) error {
 			return err
 		}
 	}
-	inS := map[string]bool{}
+	inS := map[string]int{} // rows of each key
 	if e.t.left != "" {
 		err := e.t.world.sideRows(ctx, e.t.s.Path, func(rec arrow.Record) error {
 			return e.matching(rec, func(_ int, key json.RawMessage) error {
-				inS[stableKey(key)] = true
+				inS[stableKey(key)]++
 				return nil
 			})
 		})
@@ -314,11 +333,11 @@ func (e *explainer) results(ctx context.Context, result, which string) error {
 }
 
 // verdicts says of every key who has it, and why not all do.
-func (e *explainer) verdicts(ctx context.Context, inS map[string]bool) error {
-	has := map[string]map[string]json.RawMessage{"B": {}, "B*": {}}
+func (e *explainer) verdicts(ctx context.Context, inS map[string]int) error {
+	has := map[string]map[string]int{"B": {}, "B*": {}} // rows of each key
 	all := map[string]json.RawMessage{}
 	for _, r := range e.life.Results {
-		has[r.Result][stableKey(r.Key)] = r.Key
+		has[r.Result][stableKey(r.Key)]++
 		all[stableKey(r.Key)] = r.Key
 	}
 	for k := range inS {
@@ -353,13 +372,19 @@ func (e *explainer) verdicts(ctx context.Context, inS map[string]bool) error {
 		}
 	}
 	for _, k := range keys {
-		v := keyVerdict{Key: all[k], Ideal: word[has["B*"][k] != nil], Batch: word[has["B"][k] != nil], Verdict: "equal"}
+		v := keyVerdict{Key: all[k], Ideal: word[has["B*"][k] > 0], Batch: word[has["B"][k] > 0], Verdict: "equal"}
 		if e.t.left != "" {
-			v.Stream = word[inS[k]]
+			v.Stream = word[inS[k] > 0]
 		}
 		class := ""
 		var known validate.Known
+		twice := max(inS[k], has["B*"][k], has["B"][k]) > 1
 		switch {
+		case twice: // such rows are not compared
+			v.Verdict = fmt.Sprintf("the key is not unique: rows in B* %d, in B %d", has["B*"][k], has["B"][k])
+			if e.t.left != "" {
+				v.Verdict = fmt.Sprintf("the key is not unique: rows in S %d, in B* %d, in B %d", inS[k], has["B*"][k], has["B"][k])
+			}
 		case b.defects[k] != "" && b.defects[k] != "changed":
 			class, known = b.defects[k], b.ofDefect(validate.Difference{Class: b.defects[k], Key: all[k]})
 			v.Verdict = map[string]string{"only_left": "S has it, B* has not", "only_right": "B* has it, S has not"}[class]
@@ -377,9 +402,12 @@ func (e *explainer) verdicts(ctx context.Context, inS map[string]bool) error {
 			known = b.lateness(k, false)
 			v.Verdict = map[string]string{"only_left": "B* has it, B has not", "only_right": "B has it, B* has not", "changed": "B* and B have it with other values"}[b.price[k]]
 		}
+		if e.pending[k] && known.Cause == "" {
+			known = validate.Known{Cause: validate.Pending, Evidence: strings.TrimPrefix(known.Evidence+"; beyond what both sides have come to", "; ")}
+		}
 		if v.Verdict != "equal" && known.Cause == "" {
 			known.Cause = "unexplained"
-			if b.defects[k] == "changed" { // values have their causes by column, not by key
+			if twice || b.defects[k] == "changed" { // values have their causes by column, not by key
 				known.Cause = ""
 			}
 		}

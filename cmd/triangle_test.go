@@ -519,3 +519,35 @@ func TestExplainJudgesAsTheRun(t *testing.T) {
 		}
 	}
 }
+
+// TestExplainWhatIsNotJudged: a key that validate leaves pending, or calls broken, is no agreement of all sides.
+func TestExplainWhatIsNotJudged(t *testing.T) {
+	dir := trafficLake(t, 1_000)
+	file, s := variant(t, dir, "timed.yaml", "\nvalidate:\n", "\nvalidate:\n  time: shown_at\n"), filepath.Join(dir, "S")
+	command(t, 0, "replay", file, "--as", "stream", "--to", s, "--quiet")
+	twice := filepath.Join(dir, "twice")
+	for _, copied := range []string{"a", "b"} {
+		if err := os.CopyFS(filepath.Join(twice, copied), os.DirFS(filepath.Join(s, "all"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	early := filepath.Join(dir, "early")
+	command(t, 0, "replay", file, "--as", "stream", "--to", early, "--quiet", "--until", "2025-11-03T12:00:00Z")
+	for _, c := range []struct {
+		code                     int
+		key, s, says, cause, why string
+	}{
+		{0, "imp-0000000001", early, "equal", "", ""},
+		{1, "imp-0000000990", early, "B* has it, S has not", "pending", "beyond what both sides have come to"},
+		{1, "imp-0000000001", twice, "the key is not unique: rows in S 2, in B* 1, in B 1", "", ""},
+	} {
+		var l life
+		out := command(t, c.code, "explain", file, "--key", "impression_id="+c.key, "--stream", c.s, "--output", "all", "--format", "json", "--quiet")
+		if err := json.Unmarshal([]byte(out), &l); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if len(l.Verdicts) != 1 || l.Verdicts[0].Verdict != c.says || l.Verdicts[0].Cause != c.cause || l.Verdicts[0].Evidence != c.why {
+			t.Errorf("%s in %s: %+v", c.key, filepath.Base(c.s), l.Verdicts)
+		}
+	}
+}
