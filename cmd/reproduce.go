@@ -67,11 +67,16 @@ func (t *triangle) reproduce(ctx context.Context, key, dir string) (rows int, er
 	if err := r.writeCase(ctx, work, r.places); err != nil {
 		return 0, err
 	}
-	w := &world{env: t.world.env, stdin: t.world.stdin, stdout: io.Discard, stderr: io.Discard, now: t.world.now, isTerminal: t.world.isTerminal, signals: t.world.signals}
+	var said bytes.Buffer
+	w := &world{env: t.world.env, stdin: t.world.stdin, stdout: io.Discard, stderr: &said, now: t.world.now, isTerminal: t.world.isTerminal, signals: t.world.signals}
 	checked, err := w.loadPipeline(ctx, filepath.Join(work, "pipeline.yaml"))
 	if err != nil {
+		if code := exitCode(0); errors.As(err, &code) {
+			err = errors.New(strings.TrimSpace(said.String()))
+		}
 		return 0, fmt.Errorf("the reproducer's pipeline file does not load: %w", err)
 	}
+	w.stderr = io.Discard
 	if r.small, err = w.newTrace(checked); err != nil {
 		return 0, err
 	}
@@ -358,6 +363,7 @@ func (r *reproducer) pipelineFile() []byte {
 	checked := r.t.trace.plain
 	p := checked.Pipeline
 	quoted := func(v any) string { s, _ := json.Marshal(v); return string(s) }
+	plain := func(s string) string { return strings.ReplaceAll(s, "${", "$${") } // variables were expanded already
 	columns := func(fields []schema.Field) {
 		fmt.Fprint(&b, "    columns:\n")
 		for _, f := range fields {
@@ -370,9 +376,9 @@ func (r *reproducer) pipelineFile() []byte {
 		if !ok {
 			continue
 		}
-		fmt.Fprintf(&b, "  %s:\n    time: %s\n    disorder: %s\n    ahead: %s\n", s.Name, quoted(s.Time), s.Disorder, s.Ahead)
+		fmt.Fprintf(&b, "  %s:\n    time: %s\n    disorder: %s\n    ahead: %s\n", s.Name, quoted(s.Time), short(s.Disorder), short(s.Ahead))
 		if len(s.ID) > 0 {
-			fmt.Fprintf(&b, "    id: %s\n    within: %s\n", quoted(s.ID), s.Within)
+			fmt.Fprintf(&b, "    id: %s\n    within: %s\n", quoted(s.ID), short(s.Within))
 		}
 		columns(rel.Fields)
 		fmt.Fprintf(&b, "    lake: streams/%s/\n", s.Name)
@@ -393,14 +399,14 @@ func (r *reproducer) pipelineFile() []byte {
 		fmt.Fprintf(&b, "    lake: tables/%s/\n", t.Name)
 	}
 	fmt.Fprint(&b, "query: |\n")
-	for line := range strings.Lines(strings.TrimRight(p.Query, "\n") + "\n") {
+	for line := range strings.Lines(plain(strings.TrimRight(p.Query, "\n")) + "\n") {
 		fmt.Fprint(&b, "  "+line)
 	}
 	for i, o := range p.Outputs {
 		if o.Name == r.t.output {
 			fmt.Fprintf(&b, "outputs:\n  %s: {lake: %s", o.Name, quoted("out/"+o.Name))
 			if p.Outputs[i].Where != "" {
-				fmt.Fprintf(&b, ", where: %s", quoted(o.Where))
+				fmt.Fprintf(&b, ", where: %s", quoted(plain(o.Where)))
 			}
 			fmt.Fprint(&b, "}\n")
 		}

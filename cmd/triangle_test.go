@@ -367,6 +367,15 @@ func TestReproducerIsLeast(t *testing.T) {
 	}
 }
 
+// TestReproducerLoads: durations of less than a millisecond, and a ${ that is text, come into its file as they were meant.
+func TestReproducerLoads(t *testing.T) {
+	dir := trafficLake(t, 1_000)
+	file, s, small := variant(t, dir, "odd.yaml", "disorder: 10m", "disorder: 100us", "'peek'", "'$${peek}'"), filepath.Join(dir, "S"), filepath.Join(dir, "case")
+	command(t, 0, "replay", file, "--as", "stream", "--to", s, "--quiet")
+	command(t, 0, "validate", file, s, "--quiet", "--reproduce", small)
+	command(t, 0, "lint", filepath.Join(small, "pipeline.yaml"))
+}
+
 // TestTriangleOverFiles: the flights without a broker, each file a lane; DuckDB counts the same late rows in them.
 // Somebody else's output is judged as ours, and the answer says whose B* is.
 func TestTriangleOverFiles(t *testing.T) {

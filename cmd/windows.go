@@ -304,7 +304,7 @@ func micros(us int64) string { return short(time.Duration(us) * time.Microsecond
 
 // short writes a duration without zeros at its end: 10m, not 10m0s.
 func short(d time.Duration) string {
-	s := d.String()
+	s := strings.Replace(d.String(), "µs", "us", 1)
 	for _, zero := range []string{"m0s", "h0m"} {
 		if strings.HasSuffix(s, zero) {
 			s = s[:len(s)-2]
