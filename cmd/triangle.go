@@ -143,12 +143,19 @@ func (o *validateOptions) triangulate(ctx context.Context, opts validate.Options
 	return nil
 }
 
-// reproduceFirst reproduces the first key that differs, a defect before what lateness costs.
+// reproduceFirst reproduces the first key that differs and that the lake's rows give, a defect before what lateness
+// costs.
 func (t *triangle) reproduceFirst(ctx context.Context) error {
 	for _, keys := range []map[string]string{t.blame.defects, t.blame.price} {
-		if len(keys) > 0 {
-			return t.reproduceKey(ctx, slices.Sorted(maps.Keys(keys))[0], t.reproduceTo)
+		for _, key := range slices.Sorted(maps.Keys(keys)) {
+			if len(t.blame.batch.byKey[key])+len(t.blame.ideal.byKey[key]) > 0 {
+				return t.reproduceKey(ctx, key, t.reproduceTo)
+			}
 		}
+	}
+	if len(t.blame.defects) > 0 {
+		t.world.tell("only S has the keys that differ, so no row of the lake reproduces them")
+		return nil
 	}
 	t.world.tell("nothing differs, so there is nothing to reproduce")
 	return nil

@@ -376,6 +376,20 @@ func TestReproducerLoads(t *testing.T) {
 	command(t, 0, "lint", filepath.Join(small, "pipeline.yaml"))
 }
 
+// TestReproducerOfAForeignKey: a key that S alone has, and no row of the lake gives, does not keep others from being
+// reproduced.
+func TestReproducerOfAForeignKey(t *testing.T) {
+	dir := trafficLake(t, 1_000)
+	file, s, small := filepath.Join(dir, "pipeline.yaml"), filepath.Join(dir, "S"), filepath.Join(dir, "case")
+	wrong := variant(t, dir, "wrong.yaml", "SELECT i.impression_id", "SELECT CASE WHEN i.impression_id = 'imp-0000000005' THEN 'a' ELSE i.impression_id END AS impression_id")
+	command(t, 0, "replay", wrong, "--as", "stream", "--to", s, "--quiet")
+	command(t, 1, "validate", file, s, "--quiet", "--reproduce", small)
+	text, err := os.ReadFile(filepath.Join(small, "README.md"))
+	if err != nil || !strings.Contains(string(text), "imp-0000000005") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
 // TestTriangleOverFiles: the flights without a broker, each file a lane; DuckDB counts the same late rows in them.
 // Somebody else's output is judged as ours, and the answer says whose B* is.
 func TestTriangleOverFiles(t *testing.T) {
