@@ -130,6 +130,9 @@ func (o *validateOptions) setBounds(ctx context.Context, opts *validate.Options,
 		opts.Offsets, err = o.world.capturedOffsets(ctx, sides)
 		return err
 	}
+	if len(o.offsets) == 0 { // it would leave every row pending
+		return schema.WithHint(errors.New("--offsets names no partition"), "write --offsets 0:1200,1:900, or --offsets manifest")
+	}
 	opts.Offsets = map[int32]int64{}
 	for _, s := range o.offsets {
 		part, at, ok := strings.Cut(s, ":")
@@ -137,6 +140,9 @@ func (o *validateOptions) setBounds(ctx context.Context, opts *validate.Options,
 		off, err2 := strconv.ParseInt(strings.TrimSpace(at), 10, 64)
 		if !ok || errors.Join(err1, err2) != nil || p < 0 || off < 0 {
 			return schema.WithHint(fmt.Errorf("--offsets %q is no PARTITION:OFFSET", s), "write --offsets 0:1200,1:900, or --offsets manifest")
+		}
+		if _, ok := opts.Offsets[int32(p)]; ok {
+			return schema.WithHint(fmt.Errorf("--offsets names partition %d twice", p), "write each partition's offset once")
 		}
 		opts.Offsets[int32(p)] = off
 	}
