@@ -574,3 +574,26 @@ func TestExplainWhatIsNotJudged(t *testing.T) {
 		}
 	}
 }
+
+// TestSettleOfTheFile: --settle wins over the pipeline file's even when it is 0s, and --time that repeats the file's
+// column leaves it.
+func TestSettleOfTheFile(t *testing.T) {
+	dir := trafficLake(t, 1_000)
+	file, s := variant(t, dir, "timed.yaml", "\nvalidate:\n", "\nvalidate:\n  time: shown_at\n  settle: 1h\n"), filepath.Join(dir, "S")
+	command(t, 0, "replay", file, "--as", "stream", "--to", s, "--quiet")
+	pending := func(flags ...string) int64 {
+		var r validate.Result
+		out := command(t, 0, append([]string{"validate", file, s + "/all", s + "/all", "--quiet", "--format", "json"}, flags...)...)
+		if err := json.Unmarshal([]byte(out), &r); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return r.Rows.PendingLeft
+	}
+	hour := pending()
+	if same := pending("--time", "shown_at"); hour == 0 || same != hour {
+		t.Errorf("%d rows are pending with the file's settle, %d with its time given again", hour, same)
+	}
+	if n := pending("--settle", "0s"); n != 0 {
+		t.Errorf("%d rows are pending with --settle 0s", n)
+	}
+}

@@ -43,6 +43,7 @@ type validateOptions struct {
 	time              string
 	since, until      string
 	settle            time.Duration
+	settleGiven       bool
 	watermark         string
 	offsets           []string
 	tolerance         []string
@@ -81,7 +82,7 @@ are a verdict of their own. With a pipeline FILE its validate: section gives key
 			return exactly(2, "takes two sides, and a pipeline file before them if there is one")(c, args)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			o.failOnGiven = c.Flags().Changed("fail-on")
+			o.failOnGiven, o.settleGiven = c.Flags().Changed("fail-on"), c.Flags().Changed("settle")
 			switch {
 			case len(args) == 3:
 				o.file, o.left, o.right = args[0], args[1], args[2]
@@ -286,9 +287,9 @@ func (o *validateOptions) takeFile(checked *pipeline.Checked, opts *validate.Opt
 	if len(opts.Key) == 0 && !opts.NoKey {
 		opts.Key = v.Key
 	}
-	if opts.Time == "" && v.Time != "" {
+	if v.Time != "" && (opts.Time == "" || opts.Time == v.Time) {
 		opts.Time = v.Time
-		if opts.Settle == 0 {
+		if !o.settleGiven {
 			opts.Settle = v.Settle
 		}
 	}
