@@ -89,6 +89,8 @@ func (o *validateOptions) triangulate(ctx context.Context, opts validate.Options
 	switch {
 	case opts.NoKey || opts.MatchDuplicates:
 		return schema.WithHint(errors.New("three results are compared by a key that is unique"), "name it under validate: key in the pipeline file, without --no-key and --match-duplicates")
+	case o.guessKey:
+		return schema.WithHint(errors.New("--guess-key looks at two sides"), "write lockstep validate LEFT RIGHT --guess-key")
 	case len(opts.Key) == 0:
 		return schema.WithHint(fmt.Errorf("%s does not say what the key of its result is", o.file), "add validate: {key: [..]}, or give --key")
 	case len(opts.Rename) > 0:

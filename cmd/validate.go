@@ -184,6 +184,11 @@ func (o *validateOptions) judge(ctx context.Context) error {
 		}
 		return nil
 	}
+	for _, f := range [][2]string{{"batch", o.batchPlace}, {"ideal", o.idealPlace}, {"output", o.outputName}, {"lake-since", o.lakeSince}, {"lake-until", o.lakeUntil}, {"reproduce", o.reproduceTo}} {
+		if f[1] != "" {
+			return o.fail(schema.WithHint(fmt.Errorf("--%s goes with three results: a pipeline file and one side", f[0]), "write lockstep validate FILE S --"+f[0]+" .., or leave it out"))
+		}
+	}
 	if err := o.setBounds(ctx, &opts, o.left, o.right); err != nil {
 		return o.fail(err)
 	}
