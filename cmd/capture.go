@@ -101,7 +101,7 @@ func (o *captureOptions) run(ctx context.Context) error {
 	if len(jobs) == 0 {
 		return schema.WithHint(fmt.Errorf("%s: no stream has a topic", o.file), "give a stream `kafka: {topic: ..}`")
 	}
-	return o.record(ctx, soft, sink, jobs)
+	return o.record(ctx, soft, sink, jobs, at)
 }
 
 // from takes over where an earlier capture ended.
@@ -145,8 +145,9 @@ func (o *captureOptions) openStream(ctx context.Context, checked *pipeline.Check
 	return c, nil
 }
 
-// record copies all topics until their ends or until soft, and publishes what was read.
-func (o *captureOptions) record(ctx context.Context, soft <-chan struct{}, sink *lake.Sink, jobs []*capture) error {
+// record copies all topics until their ends or until soft, and publishes what was read. Streams of an earlier capture
+// that this one does not record stay where they stood.
+func (o *captureOptions) record(ctx context.Context, soft <-chan struct{}, sink *lake.Sink, jobs []*capture, at captureInputs) error {
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
@@ -166,7 +167,6 @@ func (o *captureOptions) record(ctx context.Context, soft <-chan struct{}, sink 
 	if err != nil {
 		return err
 	}
-	at := captureInputs{Positions: map[string]map[string]int64{}}
 	for _, c := range jobs {
 		at.Positions[c.name] = c.next
 	}
