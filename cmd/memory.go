@@ -17,8 +17,8 @@ const (
 	leastMemory = 64 << 20
 	// leastGarbage is worth a collection.
 	leastGarbage = 256 << 20
-	// roomyMemory has room for all that a run keeps on the way.
-	roomyMemory = 2 << 30
+	// roomyMemory has room for all that a run usually keeps on the way.
+	roomyMemory = 512 << 20
 	// someMemory is taken where the system does not tell how much there is.
 	someMemory = 4 << 30
 )

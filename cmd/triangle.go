@@ -108,10 +108,12 @@ func (o *validateOptions) triangulate(ctx context.Context, opts validate.Options
 	if err := o.setBounds(ctx, &t.opts, o.left); err != nil {
 		return err
 	}
-	if err := t.stageOut(); err != nil {
-		return err
+	if t.out != "" {
+		if t.staged, err = validate.StageReport(t.out); err != nil {
+			return err
+		}
+		defer os.RemoveAll(t.staged)
 	}
-	defer os.RemoveAll(t.staged)
 	start := o.world.now()
 	if err := t.sides(ctx, checked.Pipeline); err != nil {
 		return err

@@ -2,15 +2,12 @@ package cmd
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/lockstep-data/lockstep/schema"
 	"github.com/lockstep-data/lockstep/validate"
 )
 
@@ -47,7 +44,7 @@ func (t *triangle) write(r *triangleResult) error {
 		if err := os.WriteFile(filepath.Join(t.staged, "report.html"), b.Bytes(), 0o644); err != nil {
 			return err
 		}
-		if err := t.publishOut(); err != nil {
+		if err := validate.PublishReport(t.staged, t.out); err != nil {
 			return err
 		}
 	}
@@ -73,42 +70,6 @@ func (t *triangle) write(r *triangleResult) error {
 	}
 	_, err := w.Write(b.Bytes())
 	return err
-}
-
-// stageOut makes a folder beside --out, in which the report grows: it takes its place when it is whole. A folder that
-// holds anything but an earlier report is refused.
-func (t *triangle) stageOut() (err error) {
-	if t.out == "" {
-		return nil
-	}
-	entries, err := os.ReadDir(t.out)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(t.out, "summary.json")); err != nil && len(entries) > 0 {
-		return schema.WithHint(fmt.Errorf("%s is not empty and holds no earlier report", t.out), "give --out a new folder")
-	}
-	parent := filepath.Dir(filepath.Clean(t.out))
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return err
-	}
-	t.staged, err = os.MkdirTemp(parent, ".lockstep-report-")
-	return err
-}
-
-// publishOut puts the report in its place.
-func (t *triangle) publishOut() error {
-	if err := os.Chmod(t.staged, 0o755); err != nil {
-		return err
-	}
-	old := t.staged + "-old"
-	if err := os.Rename(t.out, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := os.Rename(t.staged, t.out); err != nil {
-		return err
-	}
-	return os.RemoveAll(old)
 }
 
 // html writes the three comparisons as one page.

@@ -55,14 +55,7 @@ func (r *run) newReportFiles() (*reportFiles, error) {
 	if r.opts.Out == "" {
 		return nil, nil
 	}
-	if err := checkOut(r.opts.Out); err != nil {
-		return nil, err
-	}
-	parent := filepath.Dir(filepath.Clean(r.opts.Out))
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return nil, err
-	}
-	tmp, err := os.MkdirTemp(parent, ".lockstep-report-")
+	tmp, err := StageReport(r.opts.Out)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +73,39 @@ func (r *run) newReportFiles() (*reportFiles, error) {
 		f.sets[i] = newRowFile(w, r)
 	}
 	return f, nil
+}
+
+// StageReport makes a folder beside out, in which a report grows until PublishReport puts it in its place: there is never half a
+// report. A folder that holds anything but an earlier report is refused.
+func StageReport(out string) (staged string, err error) {
+	if err := checkOut(out); err != nil {
+		return "", err
+	}
+	parent := filepath.Dir(filepath.Clean(out))
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(parent, ".lockstep-report-")
+}
+
+// PublishReport puts a report that is whole in its place, and removes an earlier one.
+func PublishReport(staged, out string) error {
+	if err := os.Chmod(staged, 0o755); err != nil {
+		return err
+	}
+	if err := checkOut(out); err != nil {
+		return err
+	}
+	old := staged + "-old"
+	if _, serr := os.Stat(out); serr == nil {
+		if err := os.Rename(out, old); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(staged, out); err != nil {
+		return err
+	}
+	return os.RemoveAll(old)
 }
 
 // checkOut refuses a folder that holds anything but an earlier report.
@@ -246,23 +272,11 @@ func (f *reportFiles) publish(res *Result) error {
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
-	if err := os.Chmod(f.tmp, 0o755); err != nil {
-		return err
-	}
-	if err := checkOut(f.out); err != nil {
-		return err
-	}
-	old := f.tmp + "-old"
-	if _, serr := os.Stat(f.out); serr == nil {
-		if err := os.Rename(f.out, old); err != nil {
-			return err
-		}
-	}
-	if err := os.Rename(f.tmp, f.out); err != nil {
+	if err := PublishReport(f.tmp, f.out); err != nil {
 		return err
 	}
 	f.unfinished = false
-	return os.RemoveAll(old)
+	return nil
 }
 
 // stripRun leaves out what is of the run and not of the data: inputs.json has the inputs.

@@ -51,7 +51,7 @@ type SinkOptions struct {
 	CreateTopics bool
 	// Compression is zstd, lz4, snappy, gzip or none; "" is zstd.
 	Compression string
-	// Buffered bounds the bytes that wait for the brokers; 0 is 64 MiB. Write waits when it is reached.
+	// Buffered bounds the bytes that wait for the brokers; 0 is 16 MiB. Write waits when it is reached.
 	Buffered int
 	// Transaction, when not nil, makes every epoch one transaction; without, rows are visible as they are
 	// written, and those since the last checkpoint come again after a crash.
@@ -101,7 +101,7 @@ func NewSink(ctx context.Context, opts SinkOptions) (*Sink, error) {
 		return nil, err
 	}
 	s := &Sink{opts: opts, topics: map[string]*topicConf{}, room: make(chan struct{}, 1), drained: make(chan struct{}, 1)}
-	s.opts.Buffered = orDefault(opts.Buffered, 64<<20)
+	s.opts.Buffered = orDefault(opts.Buffered, 16<<20)
 	more := []kgo.Opt{kgo.AllowIdempotentProduceCancellation()}
 	if t := opts.Transaction; t != nil {
 		open := make(chan struct{})

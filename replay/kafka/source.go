@@ -65,7 +65,7 @@ type SourceOptions struct {
 	Refresh time.Duration
 	// Decoders is the number of decoding goroutines; 0 is 2.
 	Decoders int
-	// ReadAhead is the number of bytes read ahead in one partition; 0 is 4 MiB. It is less where the topic has
+	// ReadAhead is the number of bytes read ahead in one partition; 0 is 1 MiB. It is less where the topic has
 	// more than 64 partitions, so that all stay below 64 times as much. A partition may exceed it by one fetch,
 	// which is half as much, 64 KiB to 2 MiB, as the broker keeps it, compressed.
 	ReadAhead int
@@ -130,7 +130,7 @@ func NewSource(ctx context.Context, opts SourceOptions) (*Source, error) {
 		s.admin.Close()
 		return nil, advise(fmt.Errorf("kafka: %w", err))
 	}
-	ahead := orDefault(opts.ReadAhead, 4<<20)
+	ahead := orDefault(opts.ReadAhead, 1<<20)
 	s.fetch = min(max(ahead/2, 64<<10), 2<<20)
 	s.opts.ReadAhead = min(ahead, max(64*ahead/max(len(s.lanes), 1), 64<<10))
 	return s, nil
