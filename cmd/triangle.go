@@ -130,7 +130,7 @@ func (o *validateOptions) triangulate(ctx context.Context, opts validate.Options
 		return err
 	}
 	res.Seconds = o.world.now().Sub(start).Round(time.Millisecond).Seconds()
-	if err := t.write(res); err != nil {
+	if err := t.write(res, res.gate(fail.unexplained)); err != nil {
 		return err
 	}
 	if t.reproduceTo != "" {
@@ -145,6 +145,16 @@ func (o *validateOptions) triangulate(ctx context.Context, opts validate.Options
 		return exitCode(exitNo)
 	}
 	return nil
+}
+
+// gate is what a build is told it passes or fails by: the defects, and what is unexplained in the total where that fails it.
+func (r *triangleResult) gate(unexplained bool) *validate.Result {
+	if !unexplained || r.Total.Unexplained.Rows <= r.Defects.Unexplained.Rows {
+		return r.Defects
+	}
+	g := *r.Defects
+	g.Unexplained = r.Total.Unexplained
+	return &g
 }
 
 // reproduceFirst reproduces the first key that differs and that the lake's rows give, a defect before what lateness

@@ -159,6 +159,13 @@ func TestBatchOfOnesOwnIsNotLate(t *testing.T) {
 			t.Errorf("%s: causes of the price: %v", given, p)
 		}
 	}
+	// A build's log says why it fails, and nothing where it passes.
+	for failOn, fails := range map[string]int{"any": 0, "unexplained": 1} {
+		out := command(t, fails, "validate", file, s, "--batch", b, "--quiet", "--format", "junit", "--fail-on", failOn)
+		if want := fmt.Sprintf(` failures="%d"`, fails); !strings.Contains(out, want) {
+			t.Errorf("--fail-on %s ends with %d, and its JUnit has not%s:\n%s", failOn, fails, want, out)
+		}
+	}
 }
 
 // TestNamedLateRowsAreTheReason: with the late rows that are named, and no other late row, the batch gives the row.

@@ -25,8 +25,9 @@ func (r *triangleResult) three() []triangleSide {
 	}
 }
 
-// write prints the triangle in the format asked for, and puts its summary beside the three reports of --out.
-func (t *triangle) write(r *triangleResult) error {
+// write prints the triangle in the format asked for, and puts its summary beside the three reports of --out. A build's formats
+// have what gate says.
+func (t *triangle) write(r *triangleResult, gate *validate.Result) error {
 	if t.staged != "" {
 		var b bytes.Buffer
 		c := *r
@@ -59,12 +60,11 @@ func (t *triangle) write(r *triangleResult) error {
 		if err := t.stepSummary(func(w io.Writer) error { return r.markdown(w) }); err != nil {
 			return err
 		}
-		return validate.WriteGitHub(w, r.Defects, t.file)
+		return validate.WriteGitHub(w, gate, t.file)
 	case "markdown":
 		return r.markdown(w)
 	case "junit":
-		// One suite: only defects fail a build.
-		return validate.WriteJUnit(w, r.Defects)
+		return validate.WriteJUnit(w, gate)
 	default:
 		t.text(&b, r)
 	}
