@@ -228,6 +228,9 @@ func (f *arrowFile) yieldRecord(ctx context.Context, rec arrow.Record, batch int
 			}
 			return placed(fmt.Sprintf("%s: batch %d, column %q", f.name, batch, w.name), err)
 		}
+		if v.n != n { // a file may claim anything
+			return placed(fmt.Sprintf("%s: batch %d, column %q", f.name, batch, w.name), fmt.Errorf("%w (it has %d values, and the batch %d rows)", errMessage, v.n, n))
+		}
 		return out(0, v)
 	}
 	return yield(b)
