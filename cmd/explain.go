@@ -180,23 +180,21 @@ func (o *explainOptions) tell(ctx context.Context, checked *pipeline.Checked, wa
 	if o.stream == "" {
 		t.s = validate.Input{Path: t.ownPlace("ideal"), Name: "B*"}
 	}
-	bounds := t.opts
+	judged := *t
 	t.opts.Time, t.opts.Settle = "", 0 // a row that the other side has not come to is told of too
 	if _, err := t.judge(ctx); err != nil {
 		return nil, err
 	}
 	pending := map[string]bool{}
-	if bounds.Time != "" {
+	if judged.opts.Time != "" {
 		for k := range t.blame.defects {
 			pending[k] = true
 		}
-		opts := t.opts
-		t.opts = bounds
-		_, err := t.compare(ctx, t.s, t.ideal, func(d validate.Difference) validate.Known {
+		_, err := judged.compare(ctx, t.s, t.ideal, func(d validate.Difference) validate.Known {
 			delete(pending, stableKey(d.Key))
 			return validate.Known{}
 		}, "")
-		if t.opts = opts; err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -381,10 +379,11 @@ func (e *explainer) verdicts(ctx context.Context, inS map[string]int) error {
 		twice := max(inS[k], has["B*"][k], has["B"][k]) > 1
 		switch {
 		case twice: // such rows are not compared
-			v.Verdict = fmt.Sprintf("the key is not unique: rows in B* %d, in B %d", has["B*"][k], has["B"][k])
+			rows := fmt.Sprintf("in B* %d, in B %d", has["B*"][k], has["B"][k])
 			if e.t.left != "" {
-				v.Verdict = fmt.Sprintf("the key is not unique: rows in S %d, in B* %d, in B %d", inS[k], has["B*"][k], has["B"][k])
+				rows = fmt.Sprintf("in S %d, ", inS[k]) + rows
 			}
+			v.Verdict = "the key is not unique: rows " + rows
 		case b.defects[k] != "" && b.defects[k] != "changed":
 			class, known = b.defects[k], b.ofDefect(validate.Difference{Class: b.defects[k], Key: all[k]})
 			v.Verdict = map[string]string{"only_left": "S has it, B* has not", "only_right": "B* has it, S has not"}[class]

@@ -22,11 +22,7 @@ type Disk struct {
 	now, peak, written atomic.Int64 // bytes on disk
 }
 
-const (
-	spillName = "lockstep-*.spill"
-	// besides is about what a run takes that is not its state.
-	besides = 512 << 20
-)
+const spillName = "lockstep-*.spill"
 
 type callsKey struct{}
 
@@ -37,11 +33,10 @@ func WithCalls(ctx context.Context, call func(name string, do func() error) erro
 }
 
 // NewDisk takes a folder, which is made if need be, for the stores of a process that shall take at most limit bytes of
-// memory. Until Share says otherwise, the stores shall have half of it, or three quarters less what other things take: the
-// rest is for rows on their way and for what waits to be collected.
+// memory. Until Share says otherwise, the stores shall have half of it.
 func NewDisk(ctx context.Context, dir string, limit int64) (*Disk, error) {
 	d := &Disk{dir: dir}
-	d.budget.Store(max(limit/2, limit/4*3-besides))
+	d.budget.Store(limit / 2)
 	if watch, ok := ctx.Value(callsKey{}).(func(string, func() error) error); ok {
 		d.watch = watch
 		d.budget.Store(0)

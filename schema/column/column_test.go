@@ -169,7 +169,6 @@ func TestValidText(t *testing.T) {
 	})
 }
 
-// A view reads a slice of a record as well as a whole one, nested columns included.
 // TestAShortBlockHoldsItsOwn has a block that comes behind a longer one hold no room for more rows than its own, as a state
 // counts what rows are long.
 func TestAShortBlockHoldsItsOwn(t *testing.T) {
@@ -196,6 +195,7 @@ func TestAShortBlockHoldsItsOwn(t *testing.T) {
 	}
 }
 
+// A view reads a slice of a record as well as a whole one, nested columns included.
 func TestViewOfSlice(t *testing.T) {
 	bigint, text := schema.Type{Kind: schema.BigInt}, schema.Type{Kind: schema.String}
 	row := schema.Type{Kind: schema.Row, Fields: []schema.Field{{Name: "b", Type: schema.Type{Kind: schema.Boolean}}, {Name: "s", Type: text}}}
