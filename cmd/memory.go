@@ -78,8 +78,9 @@ func LimitMemory(limit int64, h Holder) (release func()) {
 		defer close(ended)
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
-		sample, percent := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}, usual
-		var last, others int64
+		sample, percent := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/cycles/total:gc-cycles"}}, usual
+		var last uint64
+		others := int64(-1)
 		for {
 			select {
 			case <-done:
@@ -87,16 +88,16 @@ func LimitMemory(limit int64, h Holder) (release func()) {
 			case <-tick.C:
 			}
 			metrics.Read(sample)
-			live := int64(sample[0].Value.Uint64())
-			if live == last {
+			live, cycles := int64(sample[0].Value.Uint64()), sample[1].Value.Uint64()
+			if cycles == last {
 				continue // nothing was collected since
 			}
-			if now := max(live-h.Memory(), 0); last == 0 {
+			last = cycles
+			if now := max(live-h.Memory(), 0); others < 0 {
 				others = now
 			} else {
 				others += (now - others) / 4
 			}
-			last = live
 			h.Share(share(others, limit))
 			if p := garbage(live, limit); given == usual && p != percent {
 				percent = p
