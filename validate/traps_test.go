@@ -105,6 +105,15 @@ func TestTrap04NullIsNotEmpty(t *testing.T) {
 	wantRows(t, res, Equal, Rows{Equal: 1, Within: 1})
 }
 
+// TestNullOfOneColumn: in CSV of one column NULL is a line without anything, as DuckDB and pyarrow write it, and no line
+// that is left out; above the header it is nothing, and so it is in CSV of several columns.
+func TestNullOfOneColumn(t *testing.T) {
+	rows := arrowSide(t, []arrow.Field{col("v", arrow.BinaryTypes.String)}, `[{"v":"a"},{"v":null},{"v":""},{"v":null}]`)
+	wantRows(t, judge(t, Options{Left: csvSide(t, "\nv\na\n\n\"\"\n\n"), Right: rows, NoKey: true}), Equal, Rows{Equal: 4})
+	wantRows(t, judge(t, Options{Left: csvSide(t, "v\r\na\r\n\r\n"), Right: csvSide(t, "v\na\n"), NoKey: true}), Different, Rows{Equal: 1, OnlyLeft: 1})
+	wantRows(t, judge(t, Options{Left: csvSide(t, "id,v\n\n1,a\n\n"), Right: csvSide(t, "id,v\n1,a\n"), Key: key}), Equal, Rows{Equal: 1})
+}
+
 // TestNullIsNoValue: a row's hash has nothing of NULL, and must have something of every value, also of the one whose word
 // the column's seed makes zero.
 func TestNullIsNoValue(t *testing.T) {
