@@ -742,6 +742,9 @@ func TestTrap27HostileFiles(t *testing.T) {
 			t.Errorf("%s was accepted", name)
 		}
 	}
+	if err := try("array.json", `[{"id":1,"v":"a"}]`); err == nil || !strings.Contains(Hint(err), "one JSON object a line") {
+		t.Errorf("%v: %s", err, Hint(err))
+	}
 	// A flipped byte anywhere either is an error or does not matter; it never ends the process.
 	for at := 4; at < len(b); at += 1 + len(b)/200 {
 		c := append([]byte(nil), b...)
