@@ -341,7 +341,11 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 		p.note(Finding{Kind: "order", Text: "the columns stand in another order"})
 	}
 	if len(p.refused) > 0 && !opts.AllowUncomparable {
-		return nil, withHint(&UncomparableError{p.refused}, "say what to compare it as with --tolerance %s=as:TYPE, leave it out with --exclude, or go on without it with --allow-uncomparable", p.refused[0].Column)
+		first := p.refused[0].Column
+		if known(first) {
+			return nil, withHint(&UncomparableError{p.refused}, "say what to compare it as with --tolerance %s=as:TYPE, leave it out with --exclude, or go on without it with --allow-uncomparable", first)
+		}
+		return nil, withHint(&UncomparableError{p.refused}, "leave the field or the whole column out with --exclude, or go on without it with --allow-uncomparable: no tolerance goes into nested values")
 	}
 	if len(p.keys)+len(p.cols)+len(p.refused) == 0 {
 		return nil, withHint(fmt.Errorf("the sides have no column in common that is compared: the left has %s; the right has %s", columnList(left), columnList(right)),

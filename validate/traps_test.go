@@ -277,6 +277,7 @@ func TestAsTolerates(t *testing.T) {
 		"trim or number":            {csv("1.0", "5"), csv(" 1.0", "5.0"), "as:number,trim", both},
 		"CSV as text":               {csv("abc", "2"), side(i32, "1", "2"), "as:text", one},
 		"both":                      {csv("1.0", "5"), csv("1", "5.0"), "as:number,case", both},
+		"integer of whole doubles":  {side(i32, "-3", "1000000"), side(f64, "-3.0", "1e6"), "as:int", both},
 	} {
 		tol, err := ParseTolerance("v=" + x.tolerance)
 		if err != nil {
@@ -301,6 +302,27 @@ func TestAsTolerates(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, Options{Left: csv("1", "2"), Right: csv("1", "2"), Key: key, Tolerances: []Tolerance{tol}}, "within")
+	tol, err = ParseTolerance("v=as:int")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range []Input{side(f64, "1", "2.5"), side(text, `"1"`, `"2.5"`), jsonSide(t, `{"id":1,"v":"1"}`, `{"id":2,"v":"2.5"}`)} {
+		err := refused(t, Options{Left: left, Right: side(i32, "1", "2"), Key: key, Tolerances: []Tolerance{tol}}, "2.5")
+		if !strings.Contains(Hint(err), "--tolerance") { // and not that the file is damaged
+			t.Errorf("%v: %s", err, Hint(err))
+		}
+	}
+}
+
+// TestHintOfNested: a tolerance does not go into a nested value, and no hint says so.
+func TestHintOfNested(t *testing.T) {
+	side := func(dt arrow.DataType) Input {
+		return arrowSide(t, []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("v", arrow.ListOf(dt))}, `[{"id":1,"v":[1]}]`)
+	}
+	err := refused(t, Options{Left: side(arrow.PrimitiveTypes.Int64), Right: side(arrow.PrimitiveTypes.Float64), Key: key}, `"v[]"`)
+	if h := Hint(err); strings.Contains(h, "--tolerance") || !strings.Contains(h, "--exclude") {
+		t.Error(h)
+	}
 }
 
 func TestTrap15ColumnNames(t *testing.T) {
