@@ -219,10 +219,10 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 	}
 	for l, r := range opts.Rename {
 		if _, ok := left.find(l); !ok {
-			return nil, unknown("--rename", l)
+			return nil, withHint(fmt.Errorf("--rename names the column %q, which the left side lacks", l), "the left side has %s", columnList(left))
 		}
 		if right.orig[l] != r {
-			return nil, unknown("--rename", r)
+			return nil, withHint(fmt.Errorf("--rename names the column %q, which the right side lacks", r), "the right side has %s", columnList(right))
 		}
 	}
 	selected, excluded, fields := map[string]bool{}, map[string]bool{}, map[string]bool{}
@@ -234,6 +234,8 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 	}
 	for _, c := range opts.Exclude {
 		switch {
+		case selected[c]:
+			return nil, withHint(fmt.Errorf("both --columns and --exclude name the column %q", c), "drop it from one of them")
 		case known(c):
 			excluded[c] = true
 		case knownField(c):

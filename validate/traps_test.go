@@ -384,6 +384,22 @@ func TestTrap16ColumnsAreNotLeftOut(t *testing.T) {
 	wantRows(t, res, Different, Rows{Changed: 1})
 }
 
+// TestColumnNamesInFlags: what two flags say of one column is refused, and an unknown name of --rename has the columns of
+// its side.
+func TestColumnNamesInFlags(t *testing.T) {
+	o := Options{Left: csvSide(t, "id,v\n1,a\n"), Right: csvSide(t, "id,w\n1,a\n"), Key: key}
+	o.Columns, o.Exclude = []string{"v", "w"}, []string{"w"}
+	refused(t, o, "--columns", "--exclude", `"w"`)
+	o.Columns, o.Exclude, o.Rename = nil, nil, map[string]string{"x": "w"}
+	if err := refused(t, o, `"x"`, "left side"); Hint(err) != "the left side has id, v" {
+		t.Error(Hint(err))
+	}
+	o.Rename = map[string]string{"v": "x"}
+	if err := refused(t, o, `"x"`, "right side"); Hint(err) != "the right side has id, w" {
+		t.Error(Hint(err))
+	}
+}
+
 // TestExactNumbersOfSeveralTypes: files whose integers have no common width are exact numbers, which no double is.
 func TestExactNumbersOfSeveralTypes(t *testing.T) {
 	dir := t.TempDir()
