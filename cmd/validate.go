@@ -79,7 +79,10 @@ are a verdict of their own. With a pipeline FILE its validate: section gives key
 			if len(args) == 3 {
 				return nil
 			}
-			return exactly(2, "takes two sides, and a pipeline file before them if there is one")(c, args)
+			if err := exactly(2, "takes two sides, and a pipeline file before them if there is one")(c, args); err != nil {
+				return o.fail(err)
+			}
+			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			o.failOnGiven, o.settleGiven = c.Flags().Changed("fail-on"), c.Flags().Changed("settle")

@@ -63,12 +63,13 @@ type suspect struct {
 	cells  int64 // heard, NULL on no side
 	nulls  [2]int64
 	all    int64
-	shifts map[string]bool // some of the values that slipped by a row
-	found  []suspicion     // what is believed after the hearing, in order
+	found  []suspicion // what is believed after the hearing, in order
+
+	values map[suspicion]map[string]bool // up to manyValues left values that fit what columns of a few values fit by accident
 }
 
 func newSuspect(c *typ) *suspect {
-	return &suspect{c: c, counts: map[suspicion]int64{}, shifts: map[string]bool{}}
+	return &suspect{c: c, counts: map[suspicion]int64{}, values: map[suspicion]map[string]bool{}}
 }
 
 // ulpNoise is how many steps of a float count as noise of computing.
@@ -76,13 +77,26 @@ const ulpNoise = 16
 
 const maxSuspicions = 4096
 
-// manyShifts is how many different values have to slip by a row before it is no accident.
-const manyShifts = 8
+// manyValues is how many different values have to slip by a row, or to be one factor or zone away, before it is no
+// accident.
+const manyValues = 8
 
 func (s *suspect) count(x suspicion) {
 	if n, ok := s.counts[x]; ok || len(s.counts) < maxSuspicions {
 		s.counts[x] = n + 1
 	}
+}
+
+// countValue counts a suspicion and the left value that fits it.
+func (s *suspect) countValue(x suspicion, l []byte) {
+	s.count(x)
+	if s.counts[x] == 0 || len(s.values[x]) >= manyValues || s.values[x][string(l)] {
+		return
+	}
+	if s.values[x] == nil {
+		s.values[x] = map[string]bool{}
+	}
+	s.values[x][string(l)] = true
 }
 
 // hear looks at one pair of cells that differ.
@@ -107,11 +121,11 @@ func (s *suspect) hear(l, r []byte) {
 	_, ri, rb, _ := cutCell(s.c, r)
 	switch s.c.kind {
 	case kFloat, kInt, kDecimal, kNumber:
-		s.numbers(li, lb, ri, rb)
+		s.numbers(l, li, lb, ri, rb)
 	case kTimestamp, kDate:
 		d := new(big.Int).Sub(nanosOf(s.c, ri, rb), nanosOf(s.c, li, lb))
 		if d.IsInt64() && plausibleZone(d.Int64()) {
-			s.count(suspicion{cause: causeZone, n: d.Int64()})
+			s.countValue(suspicion{cause: causeZone, n: d.Int64()}, l)
 		}
 		for _, per := range []int64{1e9, 1e6, 1e3} {
 			for side := range int8(2) {
@@ -135,7 +149,7 @@ func (s *suspect) hear(l, r []byte) {
 	}
 }
 
-func (s *suspect) numbers(li int64, lb []byte, ri int64, rb []byte) {
+func (s *suspect) numbers(l []byte, li int64, lb []byte, ri int64, rb []byte) {
 	ratio, ok := ratioOf(s.c, li, lb, ri, rb)
 	if !ok {
 		return
@@ -151,7 +165,7 @@ func (s *suspect) numbers(li int64, lb []byte, ri int64, rb []byte) {
 		}
 	}
 	if ratio.param != "" && ratio.param != "1" {
-		s.count(ratio)
+		s.countValue(ratio, l)
 	}
 	if s.c.kind == kInt {
 		return
@@ -445,6 +459,7 @@ func (s *suspect) believe(compared, equal int64) {
 	suspicions := slices.SortedFunc(maps.Keys(s.counts), func(a, b suspicion) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 	for _, x := range suspicions {
 		n, ok := s.counts[x], false
+		values := int64(len(s.values[x]))
 		switch x.cause {
 		case causeRounding, causeTruncation:
 			b := best[x.side]
@@ -459,13 +474,13 @@ func (s *suspect) believe(compared, equal int64) {
 			}
 			continue
 		case causeZone:
-			ok = n >= 2 && n*20 >= heard
+			ok = n >= 2 && (n*2 >= heard || n*20 >= heard && values >= manyValues)
 		case causeFactor:
-			ok = n >= 3 && n*10 >= s.cells
+			ok = n >= 3 && (n*2 >= s.cells || n*10 >= s.cells && values >= manyValues)
 		case causeNullDefault:
 			ok = isDefault(s.c, x.param) || n >= 10 && n*10 >= s.nulls[x.side]*9
 		case causeShifted:
-			ok = n >= 3 && n*2 >= heard && int64(len(s.shifts)) >= min(n, manyShifts)
+			ok = values >= min(n, manyValues) && (n >= manyValues && n*2 >= heard || n >= 4 && n+1 >= heard)
 		case causeSwapped:
 			ok = n >= 2 || n == heard
 		case causeWidth: // short decimals may be short floats by chance

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestCausesThatValuesShow plants one cause in one column and expects it by name in all its cells.
@@ -127,6 +128,44 @@ func TestCausesAcrossCells(t *testing.T) {
 	res = judge(t, Options{Left: csvSide(t, "id,v\n1,a\n2,x\n"), Right: csvSide(t, "id,v\n1,a\n1,a\n2,x\n2,y\n"), Key: key})
 	if len(res.Causes) != 2 {
 		t.Errorf("duplicates: %+v", res.Causes)
+	}
+}
+
+// TestCausesByAccident: rows that differ here and there in a column of a few values are neither shifted nor times a factor
+// nor in another time zone, whatever some of them look like.
+func TestCausesByAccident(t *testing.T) {
+	type row struct {
+		ID    int64     `parquet:"id"`
+		Qty   int64     `parquet:"qty"`
+		State string    `parquet:"state"`
+		At    time.Time `parquet:"at,timestamp(millisecond)"`
+	}
+	for seed := range uint64(40) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		made := func(id int64) row {
+			return row{id, rng.Int64N(5) + 1, fmt.Sprint("s", rng.IntN(4)), time.Date(2026, 11, 1, rng.IntN(48), 0, 0, 0, time.UTC)}
+		}
+		var l, r []row
+		changed := 4 + rng.Int64N(50)
+		for id := range int64(200) {
+			x := made(id)
+			y := x
+			if id*changed%200 < changed {
+				for y.Qty == x.Qty || y.State == x.State || y.At.Equal(x.At) {
+					y = made(id)
+				}
+			}
+			l, r = append(l, x), append(r, y)
+		}
+		res := judge(t, Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key})
+		if len(res.Causes) > 0 || res.Rows.Changed != changed {
+			t.Errorf("seed %d: %d of %d rows differ, causes %+v", seed, res.Rows.Changed, changed, res.Causes)
+		}
+	}
+	// What fits all cells is no accident, however few values there are.
+	res := judge(t, Options{Left: jsonSide(t, `{"id":1,"v":100}`, `{"id":2,"v":100}`, `{"id":3,"v":100}`), Right: jsonSide(t, `{"id":1,"v":1}`, `{"id":2,"v":1}`, `{"id":3,"v":1}`), Key: key})
+	if len(res.Causes) != 1 || res.Causes[0].Cause != causeFactor || res.Causes[0].Cells != 3 {
+		t.Errorf("%+v", res.Causes)
 	}
 }
 

@@ -479,6 +479,12 @@ func asConverter(src, dst typ) (conv, error) {
 			text = text[:max(10, len(text)-len(text[10:]))]
 		case src.kind == kBool && dst.kind != kText:
 			text = []byte{'0' + byte(i)}
+		case dst.kind == kInt: // 3.0 and 3e0 are whole numbers
+			if raw, err := parseNumber(nil, text); err == nil {
+				if _, _, point := numberParts(raw); point <= 20 {
+					text = appendDecimal(nil, raw, 0)
+				}
+			}
 		}
 		if parse == nil {
 			return 0, text, nil

@@ -25,8 +25,9 @@ type csvFile struct {
 type csvReader struct {
 	in    *bufio.Reader
 	comma byte
-	line  int // of the record's beginning
-	next  int // line that comes next
+	one   bool // there is one column: a line without anything is its NULL
+	line  int  // of the record's beginning
+	next  int  // line that comes next
 	// The record: fields lie one behind the other in data; null says that nothing was there, not even quotes.
 	data []byte
 	ends []int
@@ -75,7 +76,7 @@ func (c *csvReader) read() error {
 			}
 		case b == '\n':
 			c.next++
-			if first {
+			if first && !c.one {
 				c.line = c.next // a line without anything is no record
 				continue
 			}
@@ -189,6 +190,7 @@ func (f *csvFile) scan(ctx context.Context, _ int, wants []want, yield func(*blo
 	if err := r.read(); err != nil {
 		return f.at(r.line, err)
 	}
+	r.one = len(f.cols) == 1
 	at := make([]int, len(wants))
 	convs := make([]conv, len(wants))
 	for k, w := range wants {

@@ -398,8 +398,8 @@ func detect(p place, at io.ReaderAt) (format, compression string, err error) {
 		byContent = "arrow"
 	case bytes.HasPrefix(head, []byte{0xff, 0xff, 0xff, 0xff}):
 		byContent = "arrows"
-	case bytes.HasPrefix(first, []byte("{")):
-		byContent = "ndjson"
+	case bytes.HasPrefix(first, []byte("{")), bytes.HasPrefix(first, []byte("[")) && bytes.HasPrefix(bytes.TrimLeft(first[1:], " \t\r\n"), []byte("{")):
+		byContent = "ndjson" // an array of objects is none; the text's own reader says so
 	case len(first) > 0 && !bytes.ContainsRune(first, 0):
 		byContent = "csv"
 	}

@@ -175,10 +175,7 @@ func (j *jury) hearCells(p *pair, l, r record) {
 		j.ifs[c.col].add(c.l, c.r)
 		j.drift.see(j, c, l)
 		for _, x := range j.context(p, i) {
-			s.count(x)
-			if x.cause == causeShifted && len(s.shifts) < manyShifts {
-				s.shifts[string(c.l)] = true
-			}
+			s.countValue(x, c.l)
 		}
 	}
 	j.remember(l, r)

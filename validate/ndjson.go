@@ -359,7 +359,10 @@ func (f *jsonFile) lines(ctx context.Context, do func(line int, v *jvalue) error
 }
 
 func (f *jsonFile) at(line int, err error) error {
-	return withHint(fmt.Errorf("%s: line %d: %w", f.text.name, line, err), "the file must be one JSON object a line, in UTF-8, each field of one type")
+	if err = fmt.Errorf("%s: line %d: %w", f.text.name, line, err); Hint(err) != "" {
+		return err
+	}
+	return withHint(err, "the file must be one JSON object a line, in UTF-8, each field of one type")
 }
 
 func openNDJSON(ctx context.Context, text *textFile) (*jsonFile, error) {

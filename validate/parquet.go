@@ -385,7 +385,7 @@ func (f *parquetFile) column(ctx context.Context, unit int, w want, keep *lease,
 		if p.kids == nil && !p.repeated && p.maxDef <= 1 {
 			err = f.scanFlat(unit, p, w, n, keep, out)
 		} else if err = f.readable(unit, p); err == nil {
-			err = f.scanNested(f.file.RowGroups()[unit], p, w, n, out)
+			err = f.scanNested(unit, p, w, n, out)
 		}
 	}()
 	if stop != nil {

@@ -16,6 +16,7 @@ type parquetValues = encoding.Values
 type leafCursor struct {
 	pages  parquet.Pages
 	page   parquet.Page
+	bools  *boolPages // in place of pages
 	values parquet.ValueReader
 	buf    []parquet.Value
 	at, n  int
@@ -26,6 +27,16 @@ type leafCursor struct {
 // peek returns the next value, or false at the end of the chunk.
 func (c *leafCursor) peek() (*parquet.Value, bool) {
 	for c.at == c.n {
+		if c.bools != nil {
+			n, err := c.bools.ReadValues(c.buf[:cap(c.buf)])
+			if c.at, c.n = 0, n; err == io.EOF {
+				return nil, false
+			}
+			if err != nil {
+				panic(err)
+			}
+			continue
+		}
 		if c.page == nil {
 			page, err := c.pages.ReadPage()
 			if err == io.EOF {
@@ -50,10 +61,45 @@ func (c *leafCursor) peek() (*parquet.Value, bool) {
 }
 
 func (c *leafCursor) close() {
+	if c.bools != nil {
+		c.bools.pages.close()
+		return
+	}
 	if c.page != nil {
 		parquet.Release(c.page)
 	}
 	c.pages.Close()
+}
+
+// boolPages reads the booleans of a nested column with their levels: parquet-go takes one value in eight of a run
+// for the run.
+type boolPages struct {
+	pages  *flatPages
+	v      *vec // what is left of the page's values
+	at     int  // of the page's levels
+	packed int
+}
+
+// ReadValues is that of parquet.ValueReader, without an end before there is nothing more.
+func (b *boolPages) ReadValues(buf []parquet.Value) (n int, err error) {
+	for b.v == nil || b.at == b.v.n {
+		b.pages.mem.release()
+		if b.v, err = b.pages.next(); err != nil {
+			return 0, err
+		}
+		b.at, b.packed = 0, 0
+	}
+	for ; n < len(buf) && b.at < b.v.n; n++ {
+		value := parquet.NullValue()
+		if b.pages.def[b.at] == b.pages.node.maxDef {
+			i, _ := b.v.at(b.packed)
+			value = parquet.BooleanValue(i == 1)
+			b.packed++
+		}
+		buf[n] = value.Level(int(b.pages.rep[b.at]), int(b.pages.def[b.at]), b.pages.node.leaf)
+		b.at++
+	}
+	return n, nil
 }
 
 var errCutOff = errors.New("a column ends before its row group does")
@@ -61,6 +107,7 @@ var errCutOff = errors.New("a column ends before its row group does")
 // assembler builds nested values in canonical form out of the leaves' levels.
 type assembler struct {
 	cursors map[int]*leafCursor
+	bools   map[int]*pnode // leaves that are booleans
 	scratch []byte
 }
 
@@ -138,6 +185,9 @@ func (a *assembler) plan(n *pnode, src, dst typ, w want, inner bool) (*part, err
 		}
 		p.conv = c
 		p.leaves = []int{n.leaf}
+		if n.elem.Type.V == format.Boolean {
+			a.bools[n.leaf] = n
+		}
 	}
 	for _, k := range p.kids {
 		if k != nil {
@@ -287,20 +337,29 @@ func (c *leafCursor) raw(v *parquet.Value, n *pnode) (int64, []byte) {
 }
 
 // scanNested reads one nested column of a row group.
-func (f *parquetFile) scanNested(g parquet.RowGroup, p *pnode, w want, n int, yield func(int, *vec) error) error {
-	a := &assembler{cursors: map[int]*leafCursor{}}
+func (f *parquetFile) scanNested(unit int, p *pnode, w want, n int, yield func(int, *vec) error) error {
+	a := &assembler{cursors: map[int]*leafCursor{}, bools: map[int]*pnode{}}
 	plan, err := a.plan(p, p.typ, w.dst, w, false)
 	if err != nil {
 		return err
-	}
-	for _, l := range plan.leaves {
-		a.cursors[l] = &leafCursor{pages: g.ColumnChunks()[l].Pages(), buf: make([]parquet.Value, 256)}
 	}
 	defer func() {
 		for _, c := range a.cursors {
 			c.close()
 		}
 	}()
+	for _, l := range plan.leaves {
+		c := &leafCursor{buf: make([]parquet.Value, 256)}
+		if node := a.bools[l]; node != nil {
+			if pages, ok := f.flatPages(unit, node); ok {
+				c.bools = &boolPages{pages: pages}
+			}
+		}
+		if c.bools == nil {
+			c.pages = f.file.RowGroups()[unit].ColumnChunks()[l].Pages()
+		}
+		a.cursors[l] = c
+	}
 	const step = 1024
 	var cell []byte
 	for at := 0; at < n; {

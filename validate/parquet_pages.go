@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math/bits"
 
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
 	"github.com/parquet-go/parquet-go/encoding"
 	"github.com/parquet-go/parquet-go/encoding/rle"
@@ -17,8 +20,8 @@ import (
 )
 
 // flatPages reads the pages of a column chunk without nesting, straight from the file's bytes: values stay where
-// decompression put them. It knows plain and dictionary pages, which are nearly all there are; for any other it
-// returns errOtherPage, and parquet-go reads the column from that row on.
+// decompression put them. It knows plain and dictionary pages and runs of booleans, which are nearly all there are;
+// for any other it returns errOtherPage, and parquet-go reads the column from that row on.
 type flatPages struct {
 	at       io.ReaderAt
 	off, end int64
@@ -30,6 +33,9 @@ type flatPages struct {
 	node     *pnode
 	dict     *vec
 	bools    *vec // false and true, as a dictionary
+	gzip     *gzip.Reader
+	brotli   *brotli.Reader
+	rep, def []byte // levels of the page that next returned, where the column is nested
 }
 
 // oldDictionary is what writers before 2.0 call a dictionary's encoding, and DuckDB still does.
@@ -50,7 +56,7 @@ func (f *parquetFile) flatPages(unit int, p *pnode) (*flatPages, bool) {
 	}
 	codec := f.file.Metadata().RowGroups[unit].Columns[p.leaf].MetaData.Codec
 	switch codec {
-	case format.Uncompressed, format.Zstd, format.Snappy, format.Lz4Raw:
+	case format.Uncompressed, format.Zstd, format.Snappy, format.Lz4Raw, format.Gzip, format.Brotli:
 	default:
 		return nil, false
 	}
@@ -151,23 +157,25 @@ func (f *flatPages) next() (*vec, error) {
 			if err != nil {
 				return nil, err
 			}
-			rows := int(d.NumValues)
-			var levels []byte
-			if f.node.maxDef > 0 {
-				if len(page) < 4 || uint64(binary.LittleEndian.Uint32(page)) > uint64(len(page)-4) {
-					return nil, errors.New("a page ends within its levels")
+			var rep, def []byte
+			if f.node.maxRep > 0 {
+				if rep, page, err = cutSized(page); err != nil {
+					return nil, err
 				}
-				n := int(binary.LittleEndian.Uint32(page))
-				levels, page = page[4:4+n], page[4+n:]
 			}
-			return f.values(rows, levels, page, d.Encoding)
+			if f.node.maxDef > 0 {
+				if def, page, err = cutSized(page); err != nil {
+					return nil, err
+				}
+			}
+			return f.values(int(d.NumValues), rep, def, page, d.Encoding)
 		case format.DataPageV2:
 			d := &h.DataPageHeaderV2.V
-			n := int(d.DefinitionLevelsByteLength)
-			if !h.DataPageHeaderV2.Valid || d.RepetitionLevelsByteLength != 0 {
+			r, n := int(d.RepetitionLevelsByteLength), int(d.RepetitionLevelsByteLength)+int(d.DefinitionLevelsByteLength)
+			if !h.DataPageHeaderV2.Valid || r != 0 && f.node.maxRep == 0 {
 				return nil, errOtherPage
 			}
-			if n < 0 || n > len(stored) || n > int(h.UncompressedPageSize) {
+			if r < 0 || n < r || n > len(stored) || n > int(h.UncompressedPageSize) {
 				return nil, errors.New("a page ends within its levels")
 			}
 			packed := !d.IsCompressed.Valid || d.IsCompressed.V
@@ -176,10 +184,19 @@ func (f *flatPages) next() (*vec, error) {
 			if err != nil {
 				return nil, err
 			}
-			return f.values(int(d.NumValues), levels, page, d.Encoding)
+			return f.values(int(d.NumValues), levels[:r], levels[r:], page, d.Encoding)
 		}
 	}
 	return nil, io.EOF
+}
+
+// cutSized cuts off what has its length in four bytes before it.
+func cutSized(page []byte) (head, rest []byte, err error) {
+	if len(page) < 4 || uint64(binary.LittleEndian.Uint32(page)) > uint64(len(page)-4) {
+		return nil, nil, errors.New("a page ends within its levels or runs")
+	}
+	n := 4 + int(binary.LittleEndian.Uint32(page))
+	return page[4:n], page[n:], nil
 }
 
 // unpack returns the page's content in leased memory.
@@ -208,6 +225,20 @@ func (f *flatPages) unpack(stored []byte, size int, packed bool) ([]byte, error)
 		} else if err == nil {
 			dst = dst[:0]
 		}
+	case f.codec == format.Gzip:
+		if f.gzip == nil {
+			f.gzip = new(gzip.Reader)
+		}
+		if err = f.gzip.Reset(bytes.NewReader(stored)); err == nil {
+			err = readAll(f.gzip, dst)
+		}
+	case f.codec == format.Brotli:
+		if f.brotli == nil {
+			f.brotli = new(brotli.Reader)
+		}
+		if err = f.brotli.Reset(bytes.NewReader(stored)); err == nil {
+			err = readAll(f.brotli, dst)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("a page does not unpack: %w", err)
@@ -216,6 +247,20 @@ func (f *flatPages) unpack(stored []byte, size int, packed bool) ([]byte, error)
 		return nil, fmt.Errorf("a page unpacks to other than the %d bytes that its header says", size)
 	}
 	return dst, nil
+}
+
+// readAll fills dst with what r has, which must be no less and no more.
+func readAll(r io.Reader, dst []byte) error {
+	if _, err := io.ReadFull(r, dst); err != nil {
+		return err
+	}
+	var more [1]byte
+	if n, err := io.ReadFull(r, more[:]); n > 0 {
+		return fmt.Errorf("there is more than the %d bytes that its header says", len(dst))
+	} else if err != io.EOF {
+		return err
+	}
+	return nil
 }
 
 // dictionary outlives pages, and is memory of its own.
@@ -240,17 +285,24 @@ func (f *flatPages) dictionary(h *format.PageHeader, stored []byte) error {
 	return nil
 }
 
-func (f *flatPages) values(rows int, levels, page []byte, enc format.Encoding) (*vec, error) {
+func (f *flatPages) values(rows int, rep, def, page []byte, enc format.Encoding) (*vec, error) {
 	if rows < 0 || rows > maxPageRows {
 		return nil, fmt.Errorf("a page claims %d rows", rows)
 	}
 	v := &vec{n: rows}
 	present := rows
-	if f.node.maxDef > 0 {
-		var err error
-		if v.valid, present, err = f.validity(levels, rows); err != nil {
-			return nil, err
+	var err error
+	switch {
+	case f.node.maxRep > 0 || f.node.maxDef > 1:
+		if f.rep, err = f.levels(f.rep[:0], rep, rows, f.node.maxRep, 0); err == nil {
+			f.def, err = f.levels(f.def[:0], def, rows, f.node.maxDef, f.node.maxDef)
 		}
+		present = bytes.Count(f.def, []byte{f.node.maxDef})
+	case f.node.maxDef > 0:
+		v.valid, present, err = f.validity(def, rows)
+	}
+	if err != nil {
+		return nil, err
 	}
 	switch enc {
 	case format.Plain:
@@ -258,6 +310,20 @@ func (f *flatPages) values(rows int, levels, page []byte, enc format.Encoding) (
 			return v, f.booleans(v, page, present)
 		}
 		return v, f.plain(v, &pageBuffer{mem: &f.mem}, page, present)
+	case format.RLE:
+		if f.node.elem.Type.V != format.Boolean {
+			return nil, errOtherPage
+		}
+		runs, _, err := cutSized(page)
+		if err != nil {
+			return nil, err
+		}
+		v.dict = f.falseAndTrue()
+		v.idx, err = f.hybrid(runs, present, 1)
+		for j := range v.idx {
+			v.idx[j] &= 1 // parquet-go writes 255 for a run of ones
+		}
+		return v, err
 	case oldDictionary, format.RLEDictionary:
 		if f.dict == nil {
 			if present > 0 {
@@ -269,9 +335,7 @@ func (f *flatPages) values(rows int, levels, page []byte, enc format.Encoding) (
 			}
 		}
 		v.dict = f.dict
-		var err error
-		v.idx, err = f.indexes(page, present)
-		if err != nil {
+		if v.idx, err = f.indexes(page, present); err != nil {
 			return nil, err
 		}
 		if present > 0 && most(v.idx) >= uint32(f.dict.n) {
@@ -351,24 +415,40 @@ func (f *flatPages) validity(src []byte, rows int) ([]bool, int, error) {
 	return out, present, nil
 }
 
+// levels reads levels from 0 to most, which are `same` where the page leaves them out.
+func (f *flatPages) levels(dst, src []byte, rows int, most, same byte) ([]byte, error) {
+	if len(src) == 0 {
+		return append(dst, bytes.Repeat([]byte{same}, rows)...), nil
+	}
+	idx, err := f.hybrid(src, rows, uint(bits.Len8(most)))
+	for _, x := range idx {
+		if uint32(x) > uint32(most) {
+			return dst, fmt.Errorf("a level is %d where %d is the highest", x, most)
+		}
+		dst = append(dst, byte(x))
+	}
+	return dst, err
+}
+
 // indexes reads n places in the dictionary.
 func (f *flatPages) indexes(src []byte, n int) ([]int32, error) {
-	out := leased[int32](&f.mem, n+512)[:n+512]
-	if n == 0 {
-		return out[:0], nil
-	}
-	if len(src) == 0 {
+	if len(src) == 0 && n > 0 {
 		return nil, fmt.Errorf("a page has no values where %d are due", n)
 	}
-	width := uint(src[0])
-	src = src[1:]
-	if width > 32 {
-		return nil, fmt.Errorf("a page has indexes of %d bits", width)
+	if n == 0 || src[0] == 0 {
+		out := leased[int32](&f.mem, n)
+		clear(out)
+		return out, nil
 	}
-	if width == 0 {
-		clear(out[:n])
-		return out[:n], nil
+	if src[0] > 32 {
+		return nil, fmt.Errorf("a page has indexes of %d bits", src[0])
 	}
+	return f.hybrid(src[1:], n, uint(src[0]))
+}
+
+// hybrid reads n values of so many bits each, in runs of one value and runs of packed ones.
+func (f *flatPages) hybrid(src []byte, n int, width uint) ([]int32, error) {
+	out := leased[int32](&f.mem, n+512)[:n+512]
 	e := &rle.Encoding{BitWidth: int(width)}
 	bytesOf := int(width+7) / 8
 	for at := 0; at < n; {
@@ -430,14 +510,19 @@ func (f *flatPages) booleans(v *vec, page []byte, present int) error {
 	if len(page)*8 < present {
 		return fmt.Errorf("a page has %d values where %d are due", len(page)*8, present)
 	}
-	if f.bools == nil {
-		f.bools = &vec{n: 2, i64: []int64{0, 1}}
-	}
-	v.dict, v.idx = f.bools, leased[int32](&f.mem, present)
+	v.dict, v.idx = f.falseAndTrue(), leased[int32](&f.mem, present)
 	for j := range v.idx {
 		v.idx[j] = int32(page[j>>3] >> (j & 7) & 1)
 	}
 	return nil
+}
+
+// falseAndTrue is the dictionary of booleans.
+func (f *flatPages) falseAndTrue() *vec {
+	if f.bools == nil {
+		f.bools = &vec{n: 2, i64: []int64{0, 1}}
+	}
+	return f.bools
 }
 
 // plain reads values that lie one after the other.

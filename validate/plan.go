@@ -219,10 +219,10 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 	}
 	for l, r := range opts.Rename {
 		if _, ok := left.find(l); !ok {
-			return nil, unknown("--rename", l)
+			return nil, withHint(fmt.Errorf("--rename names the column %q, which the left side lacks", l), "the left side has %s", columnList(left))
 		}
 		if right.orig[l] != r {
-			return nil, unknown("--rename", r)
+			return nil, withHint(fmt.Errorf("--rename names the column %q, which the right side lacks", r), "the right side has %s", columnList(right))
 		}
 	}
 	selected, excluded, fields := map[string]bool{}, map[string]bool{}, map[string]bool{}
@@ -234,6 +234,8 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 	}
 	for _, c := range opts.Exclude {
 		switch {
+		case selected[c]:
+			return nil, withHint(fmt.Errorf("both --columns and --exclude name the column %q", c), "drop it from one of them")
 		case known(c):
 			excluded[c] = true
 		case knownField(c):
@@ -341,7 +343,11 @@ func newPlan(opts *Options, left, right *side) (*plan, error) {
 		p.note(Finding{Kind: "order", Text: "the columns stand in another order"})
 	}
 	if len(p.refused) > 0 && !opts.AllowUncomparable {
-		return nil, withHint(&UncomparableError{p.refused}, "say what to compare it as with --tolerance %s=as:TYPE, leave it out with --exclude, or go on without it with --allow-uncomparable", p.refused[0].Column)
+		first := p.refused[0].Column
+		if known(first) {
+			return nil, withHint(&UncomparableError{p.refused}, "say what to compare it as with --tolerance %s=as:TYPE, leave it out with --exclude, or go on without it with --allow-uncomparable", first)
+		}
+		return nil, withHint(&UncomparableError{p.refused}, "leave the field or the whole column out with --exclude, or go on without it with --allow-uncomparable: no tolerance goes into nested values")
 	}
 	if len(p.keys)+len(p.cols)+len(p.refused) == 0 {
 		return nil, withHint(fmt.Errorf("the sides have no column in common that is compared: the left has %s; the right has %s", columnList(left), columnList(right)),

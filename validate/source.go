@@ -46,11 +46,21 @@ type piece struct {
 
 // converterFor finds the conversion that w asks of a column of type src.
 func (w want) converterFor(src typ) (conv, error) {
-	if w.as {
-		return asConverter(src, w.dst)
+	if !w.as {
+		return converter(src, w.dst)
 	}
-	return converter(src, w.dst)
+	c, err := asConverter(src, w.dst)
+	if c == nil || err != nil {
+		return nil, err
+	}
+	return func(i int64, b []byte, scratch *[]byte) (int64, []byte, error) {
+		i, b, err := c(i, b, scratch)
+		return i, b, withHint(err, hintAs, w.name, w.dst)
+	}, nil
 }
+
+// hintAs is for a value that is not of the type by which a column is compared.
+const hintAs = "not every value of %s is %s: name another type with --tolerance, or another column"
 
 // placed says where in a file an error is.
 func placed(name string, err error) error {

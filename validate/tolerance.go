@@ -266,11 +266,11 @@ func (t *tolerant) passes(l, r []byte) (bool, error) {
 	}
 	var s1, s2 []byte
 	li, lb, err := t.as(li, lb, &s1)
-	if err != nil {
-		return false, fmt.Errorf("column %q: %w", t.Column, err)
+	if err == nil {
+		ri, rb, err = t.as(ri, rb, &s2)
 	}
-	if ri, rb, err = t.as(ri, rb, &s2); err != nil {
-		return false, fmt.Errorf("column %q: %w", t.Column, err)
+	if err != nil {
+		return false, withHint(fmt.Errorf("column %q: %w", t.Column, err), hintAs, t.Column, t.asTyp)
 	}
 	return li == ri && bytes.Equal(lb, rb) || t.near(t.asTyp, li, lb, ri, rb), nil
 }

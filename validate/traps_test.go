@@ -105,6 +105,15 @@ func TestTrap04NullIsNotEmpty(t *testing.T) {
 	wantRows(t, res, Equal, Rows{Equal: 1, Within: 1})
 }
 
+// TestNullOfOneColumn: in CSV of one column NULL is a line without anything, as DuckDB and pyarrow write it, and no line
+// that is left out; above the header it is nothing, and so it is in CSV of several columns.
+func TestNullOfOneColumn(t *testing.T) {
+	rows := arrowSide(t, []arrow.Field{col("v", arrow.BinaryTypes.String)}, `[{"v":"a"},{"v":null},{"v":""},{"v":null}]`)
+	wantRows(t, judge(t, Options{Left: csvSide(t, "\nv\na\n\n\"\"\n\n"), Right: rows, NoKey: true}), Equal, Rows{Equal: 4})
+	wantRows(t, judge(t, Options{Left: csvSide(t, "v\r\na\r\n\r\n"), Right: csvSide(t, "v\na\n"), NoKey: true}), Different, Rows{Equal: 1, OnlyLeft: 1})
+	wantRows(t, judge(t, Options{Left: csvSide(t, "id,v\n\n1,a\n\n"), Right: csvSide(t, "id,v\n1,a\n"), Key: key}), Equal, Rows{Equal: 1})
+}
+
 // TestNullIsNoValue: a row's hash has nothing of NULL, and must have something of every value, also of the one whose word
 // the column's seed makes zero.
 func TestNullIsNoValue(t *testing.T) {
@@ -268,6 +277,7 @@ func TestAsTolerates(t *testing.T) {
 		"trim or number":            {csv("1.0", "5"), csv(" 1.0", "5.0"), "as:number,trim", both},
 		"CSV as text":               {csv("abc", "2"), side(i32, "1", "2"), "as:text", one},
 		"both":                      {csv("1.0", "5"), csv("1", "5.0"), "as:number,case", both},
+		"integer of whole doubles":  {side(i32, "-3", "1000000"), side(f64, "-3.0", "1e6"), "as:int", both},
 	} {
 		tol, err := ParseTolerance("v=" + x.tolerance)
 		if err != nil {
@@ -292,6 +302,27 @@ func TestAsTolerates(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, Options{Left: csv("1", "2"), Right: csv("1", "2"), Key: key, Tolerances: []Tolerance{tol}}, "within")
+	tol, err = ParseTolerance("v=as:int")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range []Input{side(f64, "1", "2.5"), side(text, `"1"`, `"2.5"`), jsonSide(t, `{"id":1,"v":"1"}`, `{"id":2,"v":"2.5"}`)} {
+		err := refused(t, Options{Left: left, Right: side(i32, "1", "2"), Key: key, Tolerances: []Tolerance{tol}}, "2.5")
+		if !strings.Contains(Hint(err), "--tolerance") { // and not that the file is damaged
+			t.Errorf("%v: %s", err, Hint(err))
+		}
+	}
+}
+
+// TestHintOfNested: a tolerance does not go into a nested value, and no hint says so.
+func TestHintOfNested(t *testing.T) {
+	side := func(dt arrow.DataType) Input {
+		return arrowSide(t, []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("v", arrow.ListOf(dt))}, `[{"id":1,"v":[1]}]`)
+	}
+	err := refused(t, Options{Left: side(arrow.PrimitiveTypes.Int64), Right: side(arrow.PrimitiveTypes.Float64), Key: key}, `"v[]"`)
+	if h := Hint(err); strings.Contains(h, "--tolerance") || !strings.Contains(h, "--exclude") {
+		t.Error(h)
+	}
 }
 
 func TestTrap15ColumnNames(t *testing.T) {
@@ -351,6 +382,22 @@ func TestTrap16ColumnsAreNotLeftOut(t *testing.T) {
 	m := []arrow.Field{col("id", arrow.PrimitiveTypes.Int64), col("m", arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Int64))}
 	res = judge(t, Options{Left: arrowSide(t, m, `[{"id":1,"m":[{"key":"a","value":1}]}]`), Right: arrowSide(t, m, `[{"id":1,"m":[{"key":"a","value":2}]}]`), Key: key})
 	wantRows(t, res, Different, Rows{Changed: 1})
+}
+
+// TestColumnNamesInFlags: what two flags say of one column is refused, and an unknown name of --rename has the columns of
+// its side.
+func TestColumnNamesInFlags(t *testing.T) {
+	o := Options{Left: csvSide(t, "id,v\n1,a\n"), Right: csvSide(t, "id,w\n1,a\n"), Key: key}
+	o.Columns, o.Exclude = []string{"v", "w"}, []string{"w"}
+	refused(t, o, "--columns", "--exclude", `"w"`)
+	o.Columns, o.Exclude, o.Rename = nil, nil, map[string]string{"x": "w"}
+	if err := refused(t, o, `"x"`, "left side"); Hint(err) != "the left side has id, v" {
+		t.Error(Hint(err))
+	}
+	o.Rename = map[string]string{"v": "x"}
+	if err := refused(t, o, `"x"`, "right side"); Hint(err) != "the right side has id, w" {
+		t.Error(Hint(err))
+	}
 }
 
 // TestExactNumbersOfSeveralTypes: files whose integers have no common width are exact numbers, which no double is.
@@ -732,6 +779,9 @@ func TestTrap27HostileFiles(t *testing.T) {
 		if try(name, content) == nil {
 			t.Errorf("%s was accepted", name)
 		}
+	}
+	if err := try("array.json", `[{"id":1,"v":"a"}]`); err == nil || !strings.Contains(Hint(err), "one JSON object a line") {
+		t.Errorf("%v: %s", err, Hint(err))
 	}
 	// A flipped byte anywhere either is an error or does not matter; it never ends the process.
 	for at := 4; at < len(b); at += 1 + len(b)/200 {

@@ -33,6 +33,8 @@ type leaf struct {
 	node  *node
 	col   column
 	pages *pq.FilePages
+	bools map[int][]byte // by the number of the page with values: what is in place of its own
+	pageN int
 
 	page       pq.Page
 	dict       pq.Dictionary
@@ -59,7 +61,7 @@ func (r *Reader) RowGroup(i int) (rows *Rows, err error) {
 	chunks := r.f.file.RowGroups()[i].ColumnChunks()
 	type check struct {
 		meta *format.ColumnMetaData
-		node *node
+		leaf *leaf
 	}
 	var spans []span
 	var checks []check
@@ -79,10 +81,10 @@ func (r *Reader) RowGroup(i int) (rows *Rows, err error) {
 			}
 			from, size := chunkRange(meta)
 			spans = append(spans, span{from: from, n: size})
-			checks = append(checks, check{&meta.MetaData, n})
 			plain += max(0, meta.MetaData.TotalUncompressedSize)
 			l := &leaf{node: n, maxDef: byte(n.column.MaxDefinitionLevel()), maxRep: byte(n.column.MaxRepetitionLevel())}
 			l.pages = chunks[c].(*pq.FileColumnChunk).PagesFrom(&lazySpan{spans: &spans, i: len(spans) - 1})
+			checks = append(checks, check{&meta.MetaData, l})
 			return l, nil
 		})
 		if err != nil {
@@ -93,8 +95,8 @@ func (r *Reader) RowGroup(i int) (rows *Rows, err error) {
 		return nil, fmt.Errorf("read %s: row group %d: %w", r.f.name, i, err)
 	}
 	for k, c := range checks {
-		if err := checkPages(spans[k].data, c.meta, c.node.column.MaxRepetitionLevel() == 0, g.NumRows); err != nil {
-			return nil, fmt.Errorf("read %s: row group %d: column %s: damaged: %w", r.f.name, i, strings.Join(c.node.column.Path(), "."), err)
+		if c.leaf.bools, err = checkPages(spans[k].data, c.meta, c.leaf.node.column, g.NumRows); err != nil {
+			return nil, fmt.Errorf("read %s: row group %d: column %s: damaged: %w", r.f.name, i, strings.Join(c.leaf.node.column.Path(), "."), err)
 		}
 	}
 	// A batch shall not hold more than some 128 MiB of decoded values.
@@ -228,6 +230,12 @@ func (l *leaf) next() error {
 		return errors.New("a page has not as many levels as values")
 	}
 	l.data = p.Data()
+	if bits, ok := l.bools[l.pageN]; ok && l.n > 0 {
+		l.data = encoding.BooleanValues(bits)
+	}
+	if l.n > 0 {
+		l.pageN++
+	}
 	d := p.Dictionary()
 	if l.indexed = d != nil; !l.indexed {
 		return nil
