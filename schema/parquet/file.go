@@ -79,6 +79,10 @@ func (f *File) checkRowGroup(g *format.RowGroup) error {
 	if g.NumRows < 0 {
 		return fmt.Errorf("it says that it has %d rows", g.NumRows)
 	}
+	if g.NumRows == 0 {
+		// Other writers give the columns of an empty frame no pages, and no place.
+		return nil
+	}
 	for i := range g.Columns {
 		c := &g.Columns[i]
 		if c.FilePath != "" {
