@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -119,8 +120,13 @@ func judge(name string, file *ast.File, set *token.FileSet) (found []breach) {
 	return found
 }
 
+// commandInText is a command that a text, such as a hint, tells the reader to run.
+var commandInText = regexp.MustCompile("`lockstep ([a-z]+)")
+
 func TestArchitecture(t *testing.T) {
 	root := ".."
+	commands := newRoot(&world{})
+	commands.InitDefaultHelpCmd()
 	set := token.NewFileSet()
 	packages := map[string]bool{} // folder -> has a doc.go
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
@@ -145,6 +151,16 @@ func TestArchitecture(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
+				for _, m := range commandInText.FindAllStringSubmatch(l.Value, -1) {
+					if c, _, err := commands.Find([]string{m[1]}); err != nil || c == commands {
+						t.Errorf("%s: there is no command `lockstep %s`\n\tcure: name one that there is", set.Position(l.Pos()), m[1])
+					}
+				}
+			}
+			return true
+		})
 		folder := path.Dir(name)
 		if path.Base(name) == "doc.go" && file.Doc != nil {
 			packages[folder] = true
