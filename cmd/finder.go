@@ -41,7 +41,13 @@ func newFinder(w *world) pipeline.Finder {
 			return fields, where, err
 		},
 		TableFields: func(ctx context.Context, t pipeline.Table) ([]schema.Field, string, error) {
-			fields, err := lake.TableFields(ctx, t.Lake, tableOptions(w))
+			opts := tableOptions(w)
+			opts.Format = t.Format
+			fields, err := lake.TableFields(ctx, t.Lake, nil, opts)
+			if err != nil && t.Columns != nil {
+				// Files that differ among themselves, or in what is not needed, may agree with what is declared.
+				fields, err = lake.TableFields(ctx, t.Lake, t.Columns, opts)
+			}
 			return fields, t.Lake, err
 		},
 	}

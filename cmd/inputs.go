@@ -264,7 +264,7 @@ func openTable(ctx context.Context, w *world, t *pipeline.Table, rel sql.Relatio
 		return nil, schema.WithHint(errors.New("it has no lake"), "give it `lake:`, a file or a folder")
 	}
 	opts := tableOptions(w)
-	opts.KeepDictionary = coded
+	opts.Format, opts.KeepDictionary = t.Format, coded
 	records, _, err := lake.ReadTable(ctx, t.Lake, rel.Fields, opts)
 	if err != nil {
 		return nil, err
