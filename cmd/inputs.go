@@ -156,7 +156,7 @@ func (o *replayOptions) lakeSource(ctx context.Context, s *pipeline.Stream, rel 
 	opts := lake.SourceOptions{
 		Place: s.Lake, Env: o.world.env, Fields: rel.Fields, Columns: names, Time: s.Time, LaneByFile: s.LaneByFile,
 		Partition: s.Positions.Partition, Offset: s.Positions.Offset, Timestamp: s.Positions.Timestamp,
-		KeepDictionary: coded,
+		KeepDictionary: coded, AbsentAsNull: s.ByAvro(),
 	}
 	if o.as == "stream" || o.traced != nil && s.LaneByFile {
 		opts.Mode = lake.Stream // files that are lanes have row numbers in this mode alone
