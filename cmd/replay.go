@@ -76,6 +76,11 @@ NDJSON and the summary to stderr.`,
 		Args: exactly(1, "takes one pipeline file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.file = args[0]
+			for _, flag := range []string{"checkpoint-every", "checkpoint-rows", "keep"} {
+				if c.Flags().Changed(flag) && o.checkpoint == "" {
+					return schema.WithHint(fmt.Errorf("--%s needs --checkpoint", flag), "name a place for the run's checkpoints")
+				}
+			}
 			return o.run(c.Context())
 		},
 	}
