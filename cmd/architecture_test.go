@@ -12,6 +12,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 const module = "github.com/lockstep-data/lockstep"
@@ -202,6 +205,35 @@ func TestTopLevel(t *testing.T) {
 		}
 		if !skip {
 			t.Errorf("%s does not belong at the top\n\tcure: put it into the room it belongs to (%s)", e.Name(), strings.Join(topLevel, ", "))
+		}
+	}
+}
+
+// What the pages for users tell to type can be typed.
+func TestFlagsOfTheDocsExist(t *testing.T) {
+	flags := map[string]bool{"help": true}
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		c.Flags().VisitAll(func(f *pflag.Flag) { flags[f.Name] = true })
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot(&world{}))
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flag := regexp.MustCompile(`[ \x60]--([a-z][a-z-]+)`)
+	for _, page := range append(pages, "../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range flag.FindAllStringSubmatch(string(text), -1) {
+			if !flags[m[1]] {
+				t.Errorf("%s names --%s, which no command has", page, m[1])
+			}
 		}
 	}
 }
