@@ -236,6 +236,18 @@ func parseTime(flag, text string) (int64, error) {
 	return 0, schema.WithHint(fmt.Errorf("%s %s is no time", flag, text), "write 2026-11-01, 2026-11-01T06:00 or 2026-11-01T06:00:00Z; times are UTC")
 }
 
+// inOrder refuses a range of --since and --until that holds nothing.
+func inOrder(since, until string) error {
+	from, err := parseTime("--since", since)
+	if err != nil {
+		return nil // there is none, or it is refused where it is used
+	}
+	if to, err := parseTime("--until", until); err == nil && to <= from {
+		return schema.WithHint(fmt.Errorf("--until %s is not after --since %s", until, since), "times are UTC; --since is in the range, --until is not")
+	}
+	return nil
+}
+
 func eventTime(flag, text string) (*int64, error) {
 	if text == "" {
 		return nil, nil
