@@ -8,9 +8,13 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 const module = "github.com/lockstep-data/lockstep"
@@ -119,8 +123,13 @@ func judge(name string, file *ast.File, set *token.FileSet) (found []breach) {
 	return found
 }
 
+// commandInText is a command that a text, such as a hint, tells the reader to run.
+var commandInText = regexp.MustCompile("`lockstep ([a-z]+)")
+
 func TestArchitecture(t *testing.T) {
 	root := ".."
+	commands := newRoot(&world{})
+	commands.InitDefaultHelpCmd()
 	set := token.NewFileSet()
 	packages := map[string]bool{} // folder -> has a doc.go
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
@@ -145,6 +154,16 @@ func TestArchitecture(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
+				for _, m := range commandInText.FindAllStringSubmatch(l.Value, -1) {
+					if c, _, err := commands.Find([]string{m[1]}); err != nil || c == commands {
+						t.Errorf("%s: there is no command `lockstep %s`\n\tcure: name one that there is", set.Position(l.Pos()), m[1])
+					}
+				}
+			}
+			return true
+		})
 		folder := path.Dir(name)
 		if path.Base(name) == "doc.go" && file.Doc != nil {
 			packages[folder] = true
@@ -186,6 +205,35 @@ func TestTopLevel(t *testing.T) {
 		}
 		if !skip {
 			t.Errorf("%s does not belong at the top\n\tcure: put it into the room it belongs to (%s)", e.Name(), strings.Join(topLevel, ", "))
+		}
+	}
+}
+
+// What the pages for users tell to type can be typed.
+func TestFlagsOfTheDocsExist(t *testing.T) {
+	flags := map[string]bool{"help": true}
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		c.Flags().VisitAll(func(f *pflag.Flag) { flags[f.Name] = true })
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot(&world{}))
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flag := regexp.MustCompile(`[ \x60]--([a-z][a-z-]+)`)
+	for _, page := range append(pages, "../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range flag.FindAllStringSubmatch(string(text), -1) {
+			if !flags[m[1]] {
+				t.Errorf("%s names --%s, which no command has", page, m[1])
+			}
 		}
 	}
 }

@@ -110,7 +110,10 @@ func (o *checkpointShow) run(ctx context.Context, place string) error {
 				}
 			}
 		}
-		shown.Epochs, shown.Newest = append(shown.Epochs, s), cp
+		shown.Epochs = append(shown.Epochs, s)
+		if !cp.Begun { // a run that has begun has come nowhere yet
+			shown.Newest = cp
+		}
 	}
 	if o.format == "json" {
 		enc := json.NewEncoder(o.world.stdout)

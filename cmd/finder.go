@@ -3,8 +3,10 @@ package cmd
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -21,14 +23,23 @@ import (
 // registry, the files of lakes and tables.
 func newFinder(w *world) pipeline.Finder {
 	return pipeline.Finder{
-		LakeFields: func(ctx context.Context, place string) ([]schema.Field, string, error) {
-			src, err := lake.NewSource(ctx, lake.SourceOptions{Place: place, Env: w.env})
-			if err != nil {
-				return nil, place, err
+		LakeFields: func(ctx context.Context, s pipeline.Stream, known []schema.Field) ([]schema.Field, string, error) {
+			opts := lake.SourceOptions{Place: s.Lake, Env: w.env, AbsentAsNull: s.ByAvro()}
+			src, err := lake.NewSource(ctx, opts)
+			differ := err != nil && known != nil && !errors.Is(err, fs.ErrNotExist)
+			if differ {
+				opts.Fields = known
+				src, err = lake.NewSource(ctx, opts)
 			}
-			where := place
+			if err != nil {
+				return nil, s.Lake, err
+			}
+			where := s.Lake
 			if files := src.Objects(); len(files) > 0 {
 				where = files[0].Name
+			}
+			if differ {
+				return nil, where, src.Close()
 			}
 			return src.Fields(), where, src.Close()
 		},
@@ -41,7 +52,13 @@ func newFinder(w *world) pipeline.Finder {
 			return fields, where, err
 		},
 		TableFields: func(ctx context.Context, t pipeline.Table) ([]schema.Field, string, error) {
-			fields, err := lake.TableFields(ctx, t.Lake, tableOptions(w))
+			opts := tableOptions(w)
+			opts.Format = t.Format
+			fields, err := lake.TableFields(ctx, t.Lake, nil, opts)
+			if err != nil && t.Columns != nil {
+				// Files that differ among themselves, or in what is not needed, may agree with what is declared.
+				fields, err = lake.TableFields(ctx, t.Lake, t.Columns, opts)
+			}
 			return fields, t.Lake, err
 		},
 	}

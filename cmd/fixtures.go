@@ -232,7 +232,7 @@ func (w *world) topicsOf(c *cobra.Command, file string, partitions int, key []st
 		if s.Kafka.Registry || s.Kafka.Format != "json" && s.Kafka.Format != "avro" {
 			return nil, nil, schema.WithHint(fmt.Errorf("%s: stream %s: only JSON and Avro without a registry are produced", file, s.Name), "write the topic with `lockstep replay` from an output")
 		}
-		there, _, err := newFinder(w).LakeFields(c.Context(), s.Lake)
+		there, _, err := newFinder(w).LakeFields(c.Context(), s, nil)
 		if err != nil {
 			return nil, nil, err
 		}

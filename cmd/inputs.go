@@ -156,7 +156,7 @@ func (o *replayOptions) lakeSource(ctx context.Context, s *pipeline.Stream, rel 
 	opts := lake.SourceOptions{
 		Place: s.Lake, Env: o.world.env, Fields: rel.Fields, Columns: names, Time: s.Time, LaneByFile: s.LaneByFile,
 		Partition: s.Positions.Partition, Offset: s.Positions.Offset, Timestamp: s.Positions.Timestamp,
-		KeepDictionary: coded,
+		KeepDictionary: coded, AbsentAsNull: s.ByAvro(),
 	}
 	if o.as == "stream" || o.traced != nil && s.LaneByFile {
 		opts.Mode = lake.Stream // files that are lanes have row numbers in this mode alone
@@ -236,6 +236,18 @@ func parseTime(flag, text string) (int64, error) {
 	return 0, schema.WithHint(fmt.Errorf("%s %s is no time", flag, text), "write 2026-11-01, 2026-11-01T06:00 or 2026-11-01T06:00:00Z; times are UTC")
 }
 
+// inOrder refuses a range of --since and --until that holds nothing.
+func inOrder(since, until string) error {
+	from, err := parseTime("--since", since)
+	if err != nil {
+		return nil // there is none, or it is refused where it is used
+	}
+	if to, err := parseTime("--until", until); err == nil && to <= from {
+		return schema.WithHint(fmt.Errorf("--until %s is not after --since %s", until, since), "times are UTC; --since is in the range, --until is not")
+	}
+	return nil
+}
+
 func eventTime(flag, text string) (*int64, error) {
 	if text == "" {
 		return nil, nil
@@ -264,7 +276,7 @@ func openTable(ctx context.Context, w *world, t *pipeline.Table, rel sql.Relatio
 		return nil, schema.WithHint(errors.New("it has no lake"), "give it `lake:`, a file or a folder")
 	}
 	opts := tableOptions(w)
-	opts.KeepDictionary = coded
+	opts.Format, opts.KeepDictionary = t.Format, coded
 	records, _, err := lake.ReadTable(ctx, t.Lake, rel.Fields, opts)
 	if err != nil {
 		return nil, err

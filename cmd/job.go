@@ -1,11 +1,14 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/lockstep-data/lockstep/replay"
 	"github.com/lockstep-data/lockstep/replay/kafka"
@@ -38,6 +41,9 @@ func (o *replayOptions) open(ctx context.Context) (*opened, error) {
 	if err := o.notYet(checked.Pipeline); err != nil {
 		return nil, err
 	}
+	if err := o.apart(checked.Pipeline); err != nil {
+		return nil, err
+	}
 	run := o.newRun(checked)
 	if err := o.fill(ctx, run, checked); err != nil {
 		run.close()
@@ -62,6 +68,49 @@ func (o *replayOptions) notYet(p *pipeline.Pipeline) error {
 		return schema.WithHint(fmt.Errorf("kafka: group: %s is used with delivery: exactly-once alone", p.Kafka.Group), "leave it out; positions are kept in the output's manifest and in checkpoints")
 	}
 	return nil
+}
+
+// apart refuses an output in a folder that the pipeline reads, which the next run would read, and checkpoints in
+// an output, which must begin empty.
+func (o *replayOptions) apart(p *pipeline.Pipeline) error {
+	outputs := []string{o.to}
+	switch o.to {
+	case "-":
+		return nil
+	case "":
+		outputs = nil // Load has compared them with the inputs
+		for _, out := range p.Outputs {
+			if out.Lake != "" {
+				outputs = append(outputs, out.Lake)
+			}
+		}
+	default:
+		full, short := fullPath(o.to), o.to
+		if here, err := filepath.Rel(fullPath("."), full); err == nil {
+			short = here
+		}
+		if input := cmp.Or(p.ReadBy(full), p.ReadBy(filepath.ToSlash(short))); input != "" {
+			return schema.WithHint(fmt.Errorf("--to %s: the files would lie in what %s reads", o.to, input), "take a folder elsewhere, or one whose name begins with _")
+		}
+	}
+	for _, out := range outputs {
+		if o.checkpoint != "" && strings.HasPrefix(fullPath(o.checkpoint)+"/", fullPath(out)+"/") {
+			return schema.WithHint(fmt.Errorf("--checkpoint %s lies in the output %s", o.checkpoint, out), "give the checkpoints a place beside it")
+		}
+	}
+	return nil
+}
+
+// fullPath is a place on the disk from the root on; one in S3 without a / at its end.
+func fullPath(place string) string {
+	if strings.Contains(place, "://") {
+		return strings.TrimRight(place, "/")
+	}
+	full, err := filepath.Abs(place)
+	if err != nil {
+		return place
+	}
+	return filepath.ToSlash(full)
 }
 
 // exactlyOnce reports whether the pipeline's topics get each row once.

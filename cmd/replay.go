@@ -76,6 +76,11 @@ NDJSON and the summary to stderr.`,
 		Args: exactly(1, "takes one pipeline file"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.file = args[0]
+			for _, flag := range []string{"checkpoint-every", "checkpoint-rows", "keep"} {
+				if c.Flags().Changed(flag) && o.checkpoint == "" {
+					return schema.WithHint(fmt.Errorf("--%s needs --checkpoint", flag), "name a place for the run's checkpoints")
+				}
+			}
 			return o.run(c.Context())
 		},
 	}
@@ -122,7 +127,7 @@ func (o *replayOptions) check() error {
 	case o.checkpointEvery <= 0 || o.checkpointRows < 0 || o.keep < 1:
 		return schema.WithHint(errors.New("--checkpoint-every, --checkpoint-rows and --keep cannot be below 1"), "leave them out for 10s, by time alone, and 3")
 	}
-	return errors.Join(oneOf("--from", o.from, "lake", "kafka"), oneOf("--as", o.as, "batch", "stream"), oneOf("--format", o.format, "text", "json"))
+	return errors.Join(oneOf("--from", o.from, "lake", "kafka"), oneOf("--as", o.as, "batch", "stream"), oneOf("--format", o.format, "text", "json"), inOrder(o.since, o.until))
 }
 
 func (o *replayOptions) run(ctx context.Context) error {

@@ -12,7 +12,7 @@ import (
 // settings are what may change between two runs over one checkpoint, by name: checkpoints note them, so that the
 // next run can say what is different.
 func settings(p *pipeline.Pipeline) map[string]string {
-	out := map[string]string{"the query": oneLine(p.Query)}
+	out := map[string]string{"the pipeline": p.Name, "the query": oneLine(p.Query), "on_error": p.OnError}
 	if len(p.Kafka.Brokers) > 0 {
 		out["the brokers"] = strings.Join(p.Kafka.Brokers, ", ")
 	}
@@ -20,6 +20,9 @@ func settings(p *pipeline.Pipeline) map[string]string {
 		rows := "every row"
 		if o.Where != "" {
 			rows += " WHERE " + oneLine(o.Where)
+		}
+		if o.Kafka != nil {
+			rows += ", to topic " + o.Kafka.Topic
 		}
 		out["output "+o.Name] = rows
 	}
@@ -40,6 +43,8 @@ func changes(was, is map[string]string) []string {
 		before, had := was[name]
 		now, has := is[name]
 		switch {
+		case had != has && !strings.HasPrefix(name, "output "):
+			// It was not noted, or is not used.
 		case !had:
 			out = append(out, name+" is new: it gets rows from here on")
 		case !has:

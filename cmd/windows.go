@@ -264,7 +264,8 @@ func (w *windows) times(ctx context.Context, n int, wanted map[string][]int64) e
 		names = append(names, c.stream)
 	}
 	src, err := lake.NewSource(ctx, lake.SourceOptions{Place: s.Lake, Env: t.world.env, Fields: t.trace.plain.Catalog.Streams[s.Name].Fields,
-		Columns: append(slices.Clone(names), s.Time), Time: s.Time, Partition: s.Positions.Partition, Offset: s.Positions.Offset, Timestamp: s.Positions.Timestamp})
+		Columns: append(slices.Clone(names), s.Time), Time: s.Time, Partition: s.Positions.Partition, Offset: s.Positions.Offset, Timestamp: s.Positions.Timestamp,
+		AbsentAsNull: s.ByAvro()})
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,8 @@ type SourceOptions struct {
 	// Fields are all columns with the types wanted; nil takes those of the files' footers, and their Hive
 	// partitions as text.
 	Fields []schema.Field
+	// AbsentAsNull reads a column that a file lacks as NULLs, but for the event time; else it is an error.
+	AbsentAsNull bool
 	// Columns are the names of those that the blocks have, in this order; nil means all.
 	Columns []string
 	// Time is the event-time column, a TIMESTAMP. Rows whose time is NULL are delivered too.
@@ -320,7 +322,8 @@ func (f *dataFile) plan(s *Source, time *schema.Field) error {
 		f.at, f.consts = append(f.at, at), append(f.consts, constant{})
 	}
 	var err error
-	f.reader, err = f.pq.Reader(read, parquet.ReadOptions{KeepDictionary: s.opts.KeepDictionary})
+	absent := s.opts.AbsentAsNull && (time == nil || f.at[len(s.fields)] < 0 || f.pq.Has(time.Name))
+	f.reader, err = f.pq.Reader(read, parquet.ReadOptions{KeepDictionary: s.opts.KeepDictionary, MissingAsNull: absent})
 	if err != nil && s.opts.Fields == nil && f.number > 0 {
 		return fmt.Errorf("%w; the columns are those of %s", err, s.files[0].obj.Name)
 	}

@@ -370,6 +370,35 @@ func TestColumnsAndHivePartitions(t *testing.T) {
 	}
 }
 
+func TestAColumnThatAFileLacks(t *testing.T) {
+	dir := t.TempDir()
+	rows := randomRows(rand.New(rand.NewPCG(2, 2)), 20, 1)
+	writeFile(t, filepath.Join(dir, "a.parquet"), fileBytes(t, rows[:10], false, 100))
+	writeFile(t, filepath.Join(dir, "b.parquet"), fileBytes(t, rows[10:], true, 100))
+	offset := schema.Field{Name: "_offset", Type: schema.Type{Kind: schema.BigInt}}
+	opts := SourceOptions{Place: dir, Fields: append([]schema.Field{offset}, rowFields...), Time: "at", Columns: []string{"_offset", "tag"}, KeepDictionary: true}
+	if _, err := NewSource(context.Background(), opts); err == nil || !strings.Contains(err.Error(), "a.parquet: column _offset: the file has no such column") {
+		t.Error(err)
+	}
+	opts.AbsentAsNull = true
+	nulls, others := 0, 0
+	for _, b := range drain(t, open(t, opts)) {
+		if b.Record == nil {
+			continue
+		}
+		nulls += b.Record.Column(0).NullN()
+		others += int(b.Record.NumRows()) - b.Record.Column(0).NullN()
+	}
+	if nulls != 10 || others != 10 {
+		t.Error(nulls, others)
+	}
+	// Without the event time a row is none.
+	opts.Fields, opts.Time = append(opts.Fields, schema.Field{Name: "then", Type: schema.Type{Kind: schema.Timestamp, Precision: 6}}), "then"
+	if _, err := NewSource(context.Background(), opts); err == nil || !strings.Contains(err.Error(), "the file has no such column") {
+		t.Error(err)
+	}
+}
+
 // testReplaced replaces a file behind the source's back by one of the same size.
 func testReplaced(t *testing.T, s testStore) {
 	name := s.place(t) + "/a.parquet"

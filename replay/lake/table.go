@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -22,6 +21,8 @@ type ReadText func(r io.Reader, name string, fields []schema.Field) (arrow.Recor
 // TableOptions are how ReadTable reaches files and understands those that are not Parquet.
 type TableOptions struct {
 	Env map[string]string
+	// Format is parquet, csv or ndjson; "" and auto go by the files' names.
+	Format string
 	// CSV and NDJSON read .csv, and .ndjson or .jsonl, also as .gz and .zst.
 	CSV, NDJSON ReadText
 	// Parallelism and KeepDictionary are as in SourceOptions.
@@ -43,25 +44,12 @@ func tableFormat(name string) string {
 	return ""
 }
 
-// ReadTable reads all rows of a place: files of Parquet, CSV or NDJSON, by their extension, in the order of
-// their names. Without fields it takes those of the first file. The caller owns the records.
+// ReadTable reads all rows of a place: files of Parquet, CSV or NDJSON, in the order of their names. Without
+// fields it takes those of the first file. The caller owns the records.
 func ReadTable(ctx context.Context, place string, fields []schema.Field, opts TableOptions) ([]arrow.Record, []schema.Field, error) {
-	p, err := Open(ctx, place, opts.Env)
+	p, objects, format, err := tableFiles(ctx, place, opts)
 	if err != nil {
 		return nil, nil, err
-	}
-	objects, err := p.List(ctx, tableExtensions()...)
-	if err != nil {
-		return nil, nil, err
-	}
-	format := tableFormat(objects[0].key)
-	for _, o := range objects {
-		switch f := tableFormat(o.key); {
-		case f == "":
-			return nil, nil, schema.WithHint(fmt.Errorf("read %s: its name does not tell the format", o.Name), "tables are .parquet, .csv, .ndjson or .jsonl, the texts also .gz or .zst")
-		case f != format:
-			return nil, nil, schema.WithHint(fmt.Errorf("read %s: %s beside %s", p, f, format), "a table has one format; name a glob like *."+format)
-		}
 	}
 	if format == "parquet" {
 		return readParquetTable(ctx, place, fields, opts)
@@ -93,30 +81,54 @@ func ReadTable(ctx context.Context, place string, fields []schema.Field, opts Ta
 	return records, fields, nil
 }
 
-// TableFields are the columns that ReadTable finds. Of Parquet it reads the footers alone.
-func TableFields(ctx context.Context, place string, opts TableOptions) ([]schema.Field, error) {
-	p, err := Open(ctx, place, opts.Env)
+// TableFields are the columns that ReadTable gives. Of Parquet it reads the footers alone.
+func TableFields(ctx context.Context, place string, fields []schema.Field, opts TableOptions) ([]schema.Field, error) {
+	_, _, format, err := tableFiles(ctx, place, opts)
 	if err != nil {
 		return nil, err
 	}
-	objects, err := p.List(ctx, tableExtensions()...)
-	if err != nil {
-		return nil, err
-	}
-	if slices.ContainsFunc(objects, func(o Object) bool { return tableFormat(o.key) != "parquet" }) {
-		_, fields, err := ReadTable(ctx, place, nil, opts)
+	if format != "parquet" {
+		_, fields, err := ReadTable(ctx, place, fields, opts)
 		return fields, err
 	}
-	src, err := NewSource(ctx, SourceOptions{Place: place, Env: opts.Env})
+	src, err := NewSource(ctx, SourceOptions{Place: place, Env: opts.Env, Fields: fields})
 	if err != nil {
 		return nil, err
 	}
 	return src.Fields(), src.Close()
 }
 
-func tableExtensions() []string {
+// tableFiles lists the files of a table, which are of one format.
+func tableFiles(ctx context.Context, place string, opts TableOptions) (p Place, objects []Object, format string, err error) {
+	if opts.Format != "auto" {
+		format = opts.Format
+	}
+	if p, err = Open(ctx, place, opts.Env); err != nil {
+		return p, nil, "", err
+	}
+	objects, err = p.List(ctx, tableExtensions(format)...)
+	if err != nil || format != "" {
+		return p, objects, format, err
+	}
+	format = tableFormat(objects[0].key)
+	for _, o := range objects {
+		switch f := tableFormat(o.key); {
+		case f == "":
+			return p, nil, "", schema.WithHint(fmt.Errorf("read %s: its name does not tell the format", o.Name), "tables are .parquet, .csv, .ndjson or .jsonl, the texts also .gz or .zst; other names need `format:`")
+		case f != format:
+			return p, nil, "", schema.WithHint(fmt.Errorf("read %s: %s beside %s", p, f, format), "a table has one format; name a glob like *."+format)
+		}
+	}
+	return p, objects, format, nil
+}
+
+// tableExtensions are the names' ends of a format, or of all.
+func tableExtensions(format string) []string {
 	var out []string
 	for _, f := range tableFormats {
+		if format != "" && f.format != format {
+			continue
+		}
 		out = append(out, f.extension)
 		if f.format != "parquet" {
 			out = append(out, f.extension+".gz", f.extension+".zst")

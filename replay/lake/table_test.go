@@ -99,6 +99,13 @@ func TestReadTable(t *testing.T) {
 			t.Errorf("%s: %v", place, err)
 		}
 	}
+	opts.Format = "csv"
+	for place, want := range map[string]int{"csv/readme.md": 0, "csv/1.csv": 2, "mixed": 0} {
+		recs, _, err := ReadTable(ctx, filepath.Join(dir, place), nil, opts)
+		if err != nil || len(recs) != 1 || int(recs[0].NumRows()) != want {
+			t.Errorf("%s as CSV: %v %v", place, recs, err)
+		}
+	}
 	if _, _, err := ReadTable(ctx, dir+"/csv", nil, TableOptions{}); err == nil || errors.Is(err, io.EOF) {
 		t.Error(err)
 	}

@@ -105,7 +105,7 @@ var streamFields = []field{
 		example: "columns: {impression_id: string, price: \"decimal(12,2)\", shown_at: timestamp(ms)}",
 		doc:     "The columns that are read, with their types. They come first; an Avro schema or a lake that says otherwise is a problem. Types: bigint, int, smallint, float, double, decimal(p,s), boolean, string, varchar(n), bytes, date, timestamp, timestamp(s|ms|us|ns) for a number since 1970, array<t>, map<k,v>, struct<a: t>."},
 	{name: "schema", kind: kindPath, since: since1, example: "schema: schemas/impression.avsc",
-		doc: "A file with the stream's Avro schema. It gives the types, and it is the schema that plain Avro records are written with."},
+		doc: "A file with the stream's Avro schema. It gives the types, and it is the schema that plain Avro records are written with. A column that a file of the lake lacks is NULL there."},
 	{name: "kafka", kind: kindSection, since: since1, fields: streamKafkaFields, example: "kafka: {topic: impressions, format: avro}",
 		doc: "The topic that the stream comes from live. A stream needs `kafka`, `lake`, or both."},
 	{name: "lake", kind: kindPath, since: since1, example: "lake: s3://lake/impressions/dt=*/*.parquet",

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -414,6 +415,8 @@ func (b *builder) outputsApart() {
 		if place := strings.TrimSuffix(o.Lake, "/"); place != "" {
 			if other := lakes[place]; other != "" {
 				b.problem(b.p.find("outputs", o.Name, "lake"), fmt.Sprintf("output %s would write where %s is", o.Name, other), "give it a folder of its own")
+			} else if input := b.p.ReadBy(place); input != "" {
+				b.problem(b.p.find("outputs", o.Name, "lake"), fmt.Sprintf("output %s would write into what %s reads", o.Name, input), "give it a folder elsewhere, or one whose name begins with _")
 			}
 			lakes[place] = "output " + o.Name
 		}
@@ -421,6 +424,41 @@ func (b *builder) outputsApart() {
 			b.problem(b.p.find("outputs", o.Name, "kafka", "topic"), fmt.Sprintf("output %s would write to the topic of %s", o.Name, topics[o.Kafka.Topic]), "give it a topic of its own")
 		}
 	}
+}
+
+// ReadBy is the stream or table that would read files below the folder place, such as "stream plays"; "" when
+// none would. Paths are compared as they are written.
+func (p *Pipeline) ReadBy(place string) string {
+	place = path.Clean(place) + "/"
+	reads := func(lake string) bool {
+		if lake == "" {
+			return false
+		}
+		if i := strings.IndexAny(lake, "*?["); i >= 0 {
+			if !strings.HasPrefix(lake[i:], "**") {
+				return false // the files of an output lie deeper
+			}
+			lake = lake[:i]
+		}
+		root := path.Clean(lake) + "/"
+		if root == "./" {
+			root = ""
+		}
+		rest, below := strings.CutPrefix(place, root)
+		hidden := strings.HasPrefix(rest, "_") || strings.HasPrefix(rest, ".") || strings.Contains(rest, "/_") || strings.Contains(rest, "/.")
+		return below && !hidden && !path.IsAbs(rest)
+	}
+	for _, s := range p.Streams {
+		if reads(s.Lake) {
+			return "stream " + s.Name
+		}
+	}
+	for _, t := range p.Tables {
+		if reads(t.Lake) {
+			return "table " + t.Name
+		}
+	}
+	return ""
 }
 
 func (b *builder) validate(v *value) {

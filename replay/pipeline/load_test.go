@@ -273,3 +273,46 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+func TestAnOutputInWhatIsRead(t *testing.T) {
+	for _, c := range []struct {
+		lake, place string
+		want        bool
+	}{
+		{"in", "in/out", true},
+		{"in/", "in/out/", true},
+		{"in", "in", true},
+		{"in", "./in/../in/x/y", true},
+		{"in", "into", false},
+		{"in", "out/in", false},
+		{"in", "in/_out", false},
+		{"in", "in/x/.out", false},
+		{"in/**/*.parquet", "in/out", true},
+		{"in/a/**", "in/out", false},
+		{"in/*.parquet", "in/out", false},
+		{"in/dt=*/*.parquet", "in/out", false},
+		{"in/a.parquet", "in/out", false},
+		{".", "out", true},
+		{".", "../out", false},
+		{".", "/out", false},
+		{"**/*.parquet", "out", true},
+		{"", "out", false},
+		{"/lake/in", "/lake/in/out", true},
+		{"s3://b/in", "s3://b/in/out/", true},
+		{"s3://b/in", "s3://c/in/out", false},
+	} {
+		stream := &Pipeline{Streams: []Stream{{Name: "s", Lake: c.lake}}}
+		table := &Pipeline{Tables: []Table{{Name: "t", Lake: c.lake}}}
+		if got := stream.ReadBy(c.place); (got == "stream s") != c.want || (got == "") == c.want {
+			t.Errorf("%s in %s: %q", c.place, c.lake, got)
+		}
+		if got := table.ReadBy(c.place); (got == "table t") != c.want {
+			t.Errorf("%s in %s: %q", c.place, c.lake, got)
+		}
+	}
+	text := "pipeline: p\nstreams: {s: {time: t, disorder: 0s, lake: in}}\nquery: SELECT s.t FROM s\noutputs: {o: {lake: in/out}}\n"
+	_, problems := Load("p.yaml", []byte(text), nil)
+	if got := show(problems); !strings.Contains(got, "4:15: error: output o would write into what stream s reads") {
+		t.Error(got)
+	}
+}

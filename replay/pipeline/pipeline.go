@@ -62,6 +62,14 @@ type Stream struct {
 	OnBadRecord string
 }
 
+// ByAvro reports whether the stream's columns are those of an Avro schema, which may be younger than files of
+// its lake.
+func (s *Stream) ByAvro() bool { return s.Columns == nil && s.hasAvro() }
+
+func (s *Stream) hasAvro() bool {
+	return s.Schema != "" || s.Kafka != nil && s.Kafka.Registry && s.Kafka.Format == "avro"
+}
+
 // AlignAuto aligns bounded replays and leaves live ones alone; AlignOff never aligns.
 const (
 	AlignAuto time.Duration = 0

@@ -18,8 +18,9 @@ import (
 // a subject of the registry.
 type Finder struct {
 	// LakeFields reads footers of the Parquet files of a stream's `lake`. Where nothing lies there yet, the
-	// error is fs.ErrNotExist.
-	LakeFields func(ctx context.Context, place string) (fields []schema.Field, where string, err error)
+	// error is fs.ErrNotExist. known are the columns that are known without it, or nil; files that differ among
+	// themselves, but can all be read as those, have no fields and no error.
+	LakeFields func(ctx context.Context, s Stream, known []schema.Field) (fields []schema.Field, where string, err error)
 	// AvroFields reads the stream's Schema file, or its registry subject when it has none.
 	AvroFields func(ctx context.Context, p *Pipeline, s Stream) (fields []schema.Field, where string, err error)
 	// TableFields reads footers, headers or contents of a table's files.
@@ -164,23 +165,33 @@ func (c *checker) relations(ctx context.Context, f Finder) bool {
 	var wg sync.WaitGroup
 	ask := func(o *origin, at position, find func() ([]schema.Field, string, error)) {
 		o.asked, o.at = true, at
-		wg.Go(func() { o.fields, o.where, o.err = find() })
+		o.fields, o.where, o.err = find()
 	}
 	for i, s := range p.Streams {
-		if f.AvroFields != nil && (s.Schema != "" || (s.Kafka != nil && s.Kafka.Registry && s.Kafka.Format == "avro")) {
-			at := p.find("streams", s.Name, "schema")
-			if s.Schema == "" {
-				at = p.find("streams", s.Name, "kafka", "subject")
+		wg.Go(func() {
+			known := s.Columns
+			if f.AvroFields != nil && s.hasAvro() {
+				at := p.find("streams", s.Name, "schema")
+				if s.Schema == "" {
+					at = p.find("streams", s.Name, "kafka", "subject")
+				}
+				ask(&avro[i], at, func() ([]schema.Field, string, error) { return f.AvroFields(ctx, p, s) })
+				if known == nil {
+					known = avro[i].fields
+				}
 			}
-			ask(&avro[i], at, func() ([]schema.Field, string, error) { return f.AvroFields(ctx, p, s) })
-		}
-		if f.LakeFields != nil && s.Lake != "" {
-			ask(&lake[i], p.find("streams", s.Name, "lake"), func() ([]schema.Field, string, error) { return f.LakeFields(ctx, s.Lake) })
-		}
+			if f.LakeFields != nil && s.Lake != "" {
+				ask(&lake[i], p.find("streams", s.Name, "lake"), func() ([]schema.Field, string, error) { return f.LakeFields(ctx, s, known) })
+				// Files that can be read as what is known leave nothing to compare.
+				lake[i].asked = known == nil || lake[i].fields != nil || lake[i].err != nil
+			}
+		})
 	}
 	for i, t := range p.Tables {
 		if f.TableFields != nil && t.Lake != "" {
-			ask(&tables[i], p.find("tables", t.Name, "lake"), func() ([]schema.Field, string, error) { return f.TableFields(ctx, t) })
+			wg.Go(func() {
+				ask(&tables[i], p.find("tables", t.Name, "lake"), func() ([]schema.Field, string, error) { return f.TableFields(ctx, t) })
+			})
 		}
 	}
 	wg.Wait()

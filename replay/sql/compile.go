@@ -391,13 +391,13 @@ func (br *branch) items(named bool) {
 		}
 		br.addColumn(n, name, it.Pos)
 	}
-	seen := map[string]Pos{}
+	seen := map[string]int{}
 	for i, name := range br.names {
 		if first, ok := seen[name]; ok && name != "" && named {
-			br.problem(br.at[i], fmt.Sprintf("two columns of the result are called %s (the first at %d:%d)", name, first.Line, first.Column), "name one of them with AS")
+			br.problem(br.at[i], fmt.Sprintf("columns %d and %d of the result are both called %s", first+1, i+1, name), "name one of them with AS")
 			continue
 		}
-		seen[name] = br.at[i]
+		seen[name] = i
 	}
 }
 

@@ -119,8 +119,8 @@ func TestRefusals(t *testing.T) {
 		{"SELECT family FROM devices", []string{"1:20: FROM begins with the table devices | begin with a stream"}},
 		{"SELECT i.rank FROM impressions i JOIN impressions i ON i.rank = i.rank", []string{"1:39: two sources are called i | impressions AS i2"}},
 		{"SELECT i.rank, p.playback_id FROM impressions i LEFT JOIN devices d ON d.device_id = p.profile_id LEFT JOIN playbacks p ON p.profile_id = i.profile_id" + band, []string{"1:86: p is joined only later | "}},
-		{"SELECT i.rank, p.duration_ms AS rank, i.rank + 1, i.rank * 2 AS `a b`" + join, []string{"1:16: two columns of the result are called rank (the first at 1:8) | AS", "1:39: this expression has no name | AS name"}},
-		{"SELECT i.*, p.*" + join, []string{"1:13: two columns of the result are called profile_id | AS", "1:13: title_id | "}},
+		{"SELECT i.rank, p.duration_ms AS rank, i.rank + 1, i.rank * 2 AS `a b`" + join, []string{"1:16: columns 1 and 2 of the result are both called rank | AS", "1:39: this expression has no name | AS name"}},
+		{"SELECT i.*, p.*" + join, []string{"1:13: columns 2 and 9 of the result are both called profile_id | AS", "1:13: title_id | "}},
 		{"SELECT addr.town, addr.city.x, nums.a, addr.geo.lat FROM mixed", []string{"1:8: mixed.addr has no field town | there are city and geo", "1:19: city cannot have a field x: it is STRING | ROW", "1:32: mixed.nums cannot have a field a | "}},
 		// Types.
 		{"SELECT s + 1 AS a, i = s AS b FROM mixed WHERE i", []string{"1:10: + takes numbers | ", "1:22: cannot be compared | CAST", "1:48: WHERE takes a BOOLEAN, not INT | x <> 0"}},

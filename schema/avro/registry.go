@@ -119,7 +119,7 @@ func (r *Registry) explain(where string, err error, unknown string) error {
 	case http.StatusNotFound:
 		return schema.WithHint(err, unknown)
 	case http.StatusConflict, http.StatusUnprocessableEntity:
-		return schema.WithHint(err, "the registry finds the schema incompatible with those before; compare them with `lockstep schema check`")
+		return schema.WithHint(err, "the registry finds the schema incompatible with those before: take another subject, or change the subject's compatibility")
 	}
 	return err
 }

@@ -79,6 +79,10 @@ func (f *File) checkRowGroup(g *format.RowGroup) error {
 	if g.NumRows < 0 {
 		return fmt.Errorf("it says that it has %d rows", g.NumRows)
 	}
+	if g.NumRows == 0 {
+		// Other writers give the columns of an empty frame no pages, and no place.
+		return nil
+	}
 	for i := range g.Columns {
 		c := &g.Columns[i]
 		if c.FilePath != "" {
@@ -264,7 +268,7 @@ func (r *Reader) plan(field schema.Field, n *node) (*plan, error) {
 	p := &plan{field: field, node: n, leaf: -1, guide: -1}
 	if n == nil {
 		if !r.opts.MissingAsNull {
-			return nil, schema.WithHint(errors.New("the file has no such column"), "Parquet of another schema? compare with `lockstep schema infer`")
+			return nil, schema.WithHint(errors.New("the file has no such column"), "name the files that have it with a glob; where an Avro schema gives a stream's columns, files may lack some")
 		}
 		p.absent = true
 		return p, nil

@@ -58,6 +58,10 @@ func (r *Reader) RowGroup(i int) (rows *Rows, err error) {
 	defer recoverAs(&err, "read %s: row group %d", r.f.name, i)
 	g := r.f.file.Metadata().RowGroups[i]
 	rows = &Rows{r: r, group: i, total: g.NumRows, leaves: make([]*leaf, r.leaves), limit: math.MaxInt32}
+	if g.NumRows == 0 {
+		rows.leaves = nil
+		return rows, nil
+	}
 	chunks := r.f.file.RowGroups()[i].ColumnChunks()
 	type check struct {
 		meta *format.ColumnMetaData
