@@ -94,7 +94,7 @@ func (o *captureOptions) run(ctx context.Context) error {
 		if s.Kafka == nil {
 			continue
 		}
-		c, err := o.openStream(ctx, checked, s, sink, at.Positions[s.Name])
+		c, err := o.openStream(ctx, checked, s, sink, at)
 		if err != nil {
 			return fmt.Errorf("stream %s: %w", s.Name, err)
 		}
@@ -119,7 +119,7 @@ func (in *captureInputs) from(sink *lake.Sink, resume bool) error {
 	return json.Unmarshal(m.Inputs, in)
 }
 
-func (o *captureOptions) openStream(ctx context.Context, checked *pipeline.Checked, s *pipeline.Stream, sink *lake.Sink, at map[string]int64) (*capture, error) {
+func (o *captureOptions) openStream(ctx context.Context, checked *pipeline.Checked, s *pipeline.Stream, sink *lake.Sink, in captureInputs) (*capture, error) {
 	rel := checked.Catalog.Streams[s.Name]
 	opts, err := topicOptions(ctx, o.world, checked, s, rel, o.since, o.until)
 	if err != nil {
@@ -133,15 +133,14 @@ func (o *captureOptions) openStream(ctx context.Context, checked *pipeline.Check
 	if err != nil {
 		return nil, err
 	}
-	c := &capture{name: s.Name, src: src, next: map[string]int64{}}
-	if len(at) > 0 {
+	c := &capture{name: s.Name, src: src}
+	if at := in.Positions[s.Name]; len(at) > 0 {
 		if err := src.Seek(at); err != nil {
 			return nil, errors.Join(err, src.Close())
 		}
-		for lane, n := range at {
-			c.next[lane] = n
-		}
 	}
+	// A partition without rows keeps where it started: to start it at its beginning next time would take what --since left out.
+	c.next = src.Starts()
 	if c.out, err = sink.Open(ctx, s.Name, fields); err != nil {
 		return nil, errors.Join(err, src.Close())
 	}

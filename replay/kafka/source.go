@@ -192,6 +192,15 @@ func (s *Source) Fields() []schema.Field { return s.opts.Fields }
 // Lanes are the partitions that the topic had when NewSource asked, in ascending order.
 func (s *Source) Lanes() []replay.Lane { return s.known }
 
+// Starts are the offsets, by lane, at which the read starts. It is for the time before the first Next.
+func (s *Source) Starts() map[string]int64 {
+	out := make(map[string]int64, len(s.known))
+	for i, l := range s.known {
+		out[l.Name] = s.lanes[i].pos
+	}
+	return out
+}
+
 // Ends are the offsets at which a bounded read ends; nil when it does not.
 func (s *Source) Ends() map[int32]int64 {
 	if s.opts.Until.kind == noBound {
