@@ -62,6 +62,8 @@ row of an earlier capture.`,
 // captureInputs is where a capture stands, in the lake's manifest: by stream, by partition.
 type captureInputs struct {
 	Positions map[string]map[string]int64 `json:"positions"`
+	// Topics tell the streams' topics from others that had or will have their names, where the brokers do.
+	Topics map[string]string `json:"topics,omitempty"`
 }
 
 func (o *captureOptions) run(ctx context.Context) error {
@@ -84,7 +86,7 @@ func (o *captureOptions) run(ctx context.Context) error {
 		return err
 	}
 	defer sink.Close()
-	at := captureInputs{Positions: map[string]map[string]int64{}}
+	at := captureInputs{Positions: map[string]map[string]int64{}, Topics: map[string]string{}}
 	if err := at.from(sink, o.resume); err != nil {
 		return err
 	}
@@ -135,6 +137,11 @@ func (o *captureOptions) openStream(ctx context.Context, checked *pipeline.Check
 	}
 	c := &capture{name: s.Name, src: src}
 	if at := in.Positions[s.Name]; len(at) > 0 {
+		if was, is := in.Topics[s.Name], src.TopicID(); was != "" && is != "" && was != is {
+			err := schema.WithHint(fmt.Errorf("topic %s is another than the earlier capture's: its id was %s and is %s", s.Kafka.Topic, was, is),
+				"it was deleted and made again; record it into another place, or --replace the earlier capture")
+			return nil, errors.Join(err, src.Close())
+		}
 		if err := src.Seek(at); err != nil {
 			return nil, errors.Join(err, src.Close())
 		}
@@ -171,6 +178,9 @@ func (o *captureOptions) record(ctx context.Context, soft <-chan struct{}, sink 
 	}
 	for _, c := range jobs {
 		at.Positions[c.name] = c.next
+		if id := c.src.TopicID(); id != "" {
+			at.Topics[c.name] = id
+		}
 	}
 	if err := publish(ctx, sink, at); err != nil {
 		return err
