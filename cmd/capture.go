@@ -73,7 +73,7 @@ func (o *captureOptions) run(ctx context.Context) error {
 	if o.resume && o.replace {
 		return schema.WithHint(errors.New("--resume and --replace exclude each other"), "leave one out")
 	}
-	if err := inOrder(o.since, o.until); err != nil {
+	if err := inOrder("--since", o.since, "--until", o.until); err != nil {
 		return err
 	}
 	soft, ctx := o.world.interrupts(ctx)

@@ -237,13 +237,14 @@ func parseTime(flag, text string) (int64, error) {
 }
 
 // inOrder refuses a range of --since and --until that holds nothing.
-func inOrder(since, until string) error {
-	from, err := parseTime("--since", since)
+func inOrder(sinceFlag, since, untilFlag, until string) error {
+	from, err := parseTime(sinceFlag, since)
 	if err != nil {
 		return nil // there is none, or it is refused where it is used
 	}
-	if to, err := parseTime("--until", until); err == nil && to <= from {
-		return schema.WithHint(fmt.Errorf("--until %s is not after --since %s", until, since), "times are UTC; --since is in the range, --until is not")
+	if to, err := parseTime(untilFlag, until); err == nil && to <= from {
+		return schema.WithHint(fmt.Errorf("%s %s is not after %s %s", untilFlag, until, sinceFlag, since),
+			fmt.Sprintf("times are UTC; %s is in the range, %s is not", sinceFlag, untilFlag))
 	}
 	return nil
 }

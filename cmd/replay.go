@@ -127,7 +127,7 @@ func (o *replayOptions) check() error {
 	case o.checkpointEvery <= 0 || o.checkpointRows < 0 || o.keep < 1:
 		return schema.WithHint(errors.New("--checkpoint-every, --checkpoint-rows and --keep cannot be below 1"), "leave them out for 10s, by time alone, and 3")
 	}
-	return errors.Join(oneOf("--from", o.from, "lake", "kafka"), oneOf("--as", o.as, "batch", "stream"), oneOf("--format", o.format, "text", "json"), inOrder(o.since, o.until))
+	return errors.Join(oneOf("--from", o.from, "lake", "kafka"), oneOf("--as", o.as, "batch", "stream"), oneOf("--format", o.format, "text", "json"), inOrder("--since", o.since, "--until", o.until))
 }
 
 func (o *replayOptions) run(ctx context.Context) error {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/url"
 	"os"
@@ -46,14 +47,24 @@ func topicSide(ctx context.Context, w *world, place string, file *pipeline.Pipel
 	if err != nil {
 		return in, nil, schema.WithHint(fmt.Errorf("%s: %w", place, errors.Unwrap(err)), topicHint)
 	}
-	topic, ask := strings.Trim(u.Path, "/"), u.Query()
+	if u.User != nil {
+		return in, nil, schema.WithHint(fmt.Errorf("%s: an address has no user", u.Redacted()), "name a pipeline FILE with `kafka: {sasl: ..}`, and write kafka:///topic")
+	}
+	ask, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return in, nil, schema.WithHint(fmt.Errorf("%s: %w", place, err), topicHint)
+	}
+	topic := strings.Trim(u.Path, "/")
 	known := []string{"format", "schema", "registry", "subject", "since", "until"}
 	for _, name := range slices.Sorted(maps.Keys(ask)) {
 		if !slices.Contains(known, name) {
 			return in, nil, schema.WithHint(fmt.Errorf("%s: %q is not known", place, name), "it takes "+strings.Join(known, ", "))
 		}
+		if len(ask[name]) > 1 {
+			return in, nil, schema.WithHint(fmt.Errorf("%s: %s is given twice", place, name), "leave one out")
+		}
 	}
-	if topic == "" || strings.Contains(topic, "/") || u.User != nil {
+	if topic == "" || strings.Contains(topic, "/") {
 		return in, nil, schema.WithHint(fmt.Errorf("%s names no topic", place), topicHint)
 	}
 	p := &pipeline.Pipeline{}
@@ -71,6 +82,9 @@ func topicSide(ctx context.Context, w *world, place string, file *pipeline.Pipel
 	}
 	s := &pipeline.Stream{Schema: ask.Get("schema"), Kafka: &pipeline.KafkaStream{Topic: topic, Format: cmp.Or(ask.Get("format"), "json"),
 		Registry: ask.Get("registry") != "" || ask.Get("schema") == "" && p.Kafka.Registry != nil, Subject: cmp.Or(ask.Get("subject"), topic+"-value")}}
+	if err := inOrder("since", ask.Get("since"), "until", ask.Get("until")); err != nil {
+		return fail(err)
+	}
 	o := kafka.SourceOptions{Topic: topic, Now: w.now, Until: kafka.Latest()}
 	if o.Since, err = brokerBound("since", ask.Get("since")); err == nil && ask.Get("until") != "" {
 		o.Until, err = brokerBound("until", ask.Get("until"))
@@ -95,6 +109,9 @@ func topicSide(ctx context.Context, w *world, place string, file *pipeline.Pipel
 	default:
 		text, _, err := avroSchema(ctx, p, s)
 		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				err = schema.WithHint(err, "schema= is a file of this machine")
+			}
 			return fail(err)
 		}
 		if o.Fields, err = avro.Fields(text); err != nil {
@@ -288,9 +305,6 @@ func (o *validateOptions) openTopics(ctx context.Context, opts *validate.Options
 		in, closer, err := topicSide(ctx, o.world, side.Path, file)
 		if err != nil {
 			done()
-			if os.IsNotExist(err) {
-				err = schema.WithHint(err, "schema= is a file of this machine")
-			}
 			return nil, err
 		}
 		closers = append(closers, closer)

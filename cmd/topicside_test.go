@@ -106,7 +106,13 @@ func TestTopicIsASide(t *testing.T) {
 		"kafka://" + broker + "/?format=json":                   "kafka://broker:9092",
 		"kafka://" + broker + "/nothing-there?format=json":      "topic",
 		"kafka://" + broker + "/rows-avro?format=json":          "",
-		"kafka://" + broker + "/r?format=avro&schema=none.avsc": "",
+		"kafka://" + broker + "/r?format=avro&schema=none.avsc": "schema= is a file",
+		// What is not understood is not left out, or more than was asked for would be compared.
+		"kafka://" + broker + "/rows-json?format=json;until=2026-01-01":               "semicolon",
+		"kafka://" + broker + "/rows-json?until=%zz":                                  "%zz",
+		"kafka://" + broker + "/rows-json?until=2026-01-01&until=2027-01-01":          "until is given twice",
+		"kafka://" + broker + "/rows-json?since=2027-01-01&until=2026-01-01":          "until 2026-01-01 is not after since 2027-01-01",
+		"kafka://ann:secret@" + broker + "/rows-json":                                 "ann:xxxxx@",
 	} {
 		code, _, errs := judged(t, env, args, file, "--key", "id")
 		if code != exitFailed || !strings.Contains(errs, "lockstep: hint:") || !strings.Contains(errs, want) {
