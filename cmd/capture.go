@@ -127,6 +127,7 @@ func (o *captureOptions) openStream(ctx context.Context, checked *pipeline.Check
 	if err != nil {
 		return nil, err
 	}
+	opts.OnBadRecord, opts.Advice = kafka.Fail, "a capture holds every record as a row; correct the stream's types"
 	fields, err := kafka.CaptureFields(rel.Fields)
 	if err != nil {
 		return nil, err
@@ -239,10 +240,6 @@ func (c *capture) run(ctx, reading context.Context) error {
 			c.lanes = append(c.lanes, *b.Opened)
 		}
 		lane := c.lanes[b.Lane]
-		if n := len(b.Bad); n > 0 {
-			return schema.WithHint(fmt.Errorf("stream %s: partition %d, offset %d: %s", c.name, b.Bad[0].Partition, b.Bad[0].Offset, b.Bad[0].Reason),
-				"a capture holds every record as a row; correct the stream's types")
-		}
 		if rec := kafka.Captured(b, lane.Partition); rec != nil {
 			if err := c.out.Write(ctx, rec, nil); err != nil {
 				return err

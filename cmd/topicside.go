@@ -85,7 +85,7 @@ func topicSide(ctx context.Context, w *world, place string, file *pipeline.Pipel
 	if err := inOrder("since", ask.Get("since"), "until", ask.Get("until")); err != nil {
 		return fail(err)
 	}
-	o := kafka.SourceOptions{Topic: topic, Now: w.now, Until: kafka.Latest()}
+	o := kafka.SourceOptions{Topic: topic, Now: w.now, Until: kafka.Latest(), Advice: "a side has a row of every record; since= and until= leave records out"}
 	if o.Since, err = brokerBound("since", ask.Get("since")); err == nil && ask.Get("until") != "" {
 		o.Until, err = brokerBound("until", ask.Get("until"))
 	}

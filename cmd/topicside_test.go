@@ -57,6 +57,7 @@ func TestTopicIsASide(t *testing.T) {
 	file := write("rows.ndjson", `{"id":9007199254740993,"name":"a"}`+"\n"+`{"id":2,"name":null}`+"\n"+`{"id":3,"name":"c"}`+"\n")
 	avsc := `{"type":"record","name":"row","fields":[{"name":"id","type":"long"},{"name":"name","type":["null","string"]}]}`
 	schemaFile := write("rows.avsc", avsc)
+	narrowFile := write("narrow.avsc", `{"type":"record","name":"row","fields":[{"name":"id","type":"int"}]}`)
 	produce(t, broker, "rows-avro", avroValues([]int64{9007199254740993, 2, 3}, []string{"a", "", "c"})...)
 	produce(t, broker, "rows-json", []byte(`{"id": 9007199254740993, "name": "a"}`), []byte(`{"id":2}`), []byte("{\n\"id\":3,\"name\":\"d\"}"))
 	inAvro := fmt.Sprintf("kafka://%s/rows-avro?format=avro&schema=%s", broker, schemaFile)
@@ -113,6 +114,7 @@ func TestTopicIsASide(t *testing.T) {
 		"kafka://" + broker + "/rows-json?until=2026-01-01&until=2027-01-01":          "until is given twice",
 		"kafka://" + broker + "/rows-json?since=2027-01-01&until=2026-01-01":          "until 2026-01-01 is not after since 2027-01-01",
 		"kafka://ann:secret@" + broker + "/rows-json":                                 "ann:xxxxx@",
+		"kafka://" + broker + "/rows-avro?format=avro&subject=x&schema=" + narrowFile: "hint: a side has a row of every record",
 	} {
 		code, _, errs := judged(t, env, args, file, "--key", "id")
 		if code != exitFailed || !strings.Contains(errs, "lockstep: hint:") || !strings.Contains(errs, want) {

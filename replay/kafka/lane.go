@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -85,7 +86,7 @@ func (s *Source) decode(p *piece, dec Decoder) {
 				advice += "; "
 			}
 			p.err = schema.WithHint(fmt.Errorf("kafka: topic %s, partition %d, offset %d: %s", r.Topic, r.Partition, r.Offset, reason),
-				advice+"on_bad_record: reject sets such records aside and goes on")
+				advice+cmp.Or(s.opts.Advice, "on_bad_record: reject sets such records aside and goes on"))
 			p.block.Next = r.Offset
 			break
 		}

@@ -48,6 +48,8 @@ type SourceOptions struct {
 	// NewDecoder is called once for every decoding goroutine.
 	NewDecoder  func() (Decoder, error)
 	OnBadRecord BadPolicy
+	// Advice is what the error of a record under Fail advises beside its own; "" speaks of on_bad_record.
+	Advice string
 	// Since is where the read starts; zero: at the beginning. A position given to Seek goes before it.
 	Since Bound
 	// Until is where it ends; zero: never.
