@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/lockstep-data/lockstep/schema"
 	"github.com/lockstep-data/lockstep/schema/avro"
@@ -108,8 +106,7 @@ func (s *schemas) get(id int) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), registryTimeout)
 	defer cancel()
 	got, err := s.format.Registry.Schema(ctx, id, s.format.Subject)
-	var answer *sr.ResponseError
-	if err != nil && !(errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound) {
+	if err != nil && !avro.IsUnknown(err) {
 		return "", fmt.Errorf("%w: %w", errNotRecord, err)
 	}
 	// That there is no such id holds too: ids are given before they are written.

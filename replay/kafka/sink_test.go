@@ -226,17 +226,17 @@ func testSinkJSONKey(t *testing.T, c *cluster) {
 type memRegistry struct {
 	mu    sync.Mutex
 	texts []string
-	down  bool
+	down  error
 }
 
 func (m *memRegistry) Schema(_ context.Context, id int, _ string) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.down {
-		return "", fmt.Errorf("connection refused")
+	if m.down != nil {
+		return "", m.down
 	}
 	if id < 1 || id > len(m.texts) {
-		return "", fmt.Errorf("schema id %d: %w", id, &sr.ResponseError{StatusCode: 404, Message: "unknown"})
+		return "", fmt.Errorf("schema id %d: %w", id, &sr.ResponseError{StatusCode: 404, ErrorCode: 40403, Message: "unknown"})
 	}
 	return m.texts[id-1], nil
 }
@@ -283,7 +283,8 @@ func testSinkFormats(t *testing.T, c *cluster) {
 		if f.Registry == nil {
 			continue
 		}
-		// An id that the registry does not have is the record's fault; a registry that is away is not.
+		// An id that the registry does not have is the record's fault; a registry that is away is not, nor is an address
+		// where there is none.
 		c.put(t, topic, 0, "\x00\x00\x00\x00\x63xyz", "abc")
 		dec, _ = NewDecoder(f, testFields)
 		src = c.source(t, topic, func(o *SourceOptions) { o.NewDecoder = dec; o.OnBadRecord = Reject })
@@ -291,11 +292,13 @@ func testSinkFormats(t *testing.T, c *cluster) {
 		if len(bad) != 2 || !strings.Contains(bad[0].Reason, "schema id 99") || !strings.Contains(bad[1].Reason, "wire format") {
 			t.Fatalf("%+v", bad)
 		}
-		reg.down = true
-		dec, _ = NewDecoder(f, testFields)
-		src = c.source(t, topic, func(o *SourceOptions) { o.NewDecoder = dec; o.OnBadRecord = Reject })
-		if _, err := src.Next(t.Context()); err == nil || !strings.Contains(err.Error(), "connection refused") || !strings.Contains(err.Error(), "offset 0") {
-			t.Fatal(err)
+		for _, down := range []error{errors.New("connection refused"), &sr.ResponseError{StatusCode: 404, Raw: []byte("<html>")}, &sr.ResponseError{StatusCode: 404, ErrorCode: 404, Message: "HTTP 404"}} {
+			reg.down = down
+			dec, _ = NewDecoder(f, testFields)
+			src = c.source(t, topic, func(o *SourceOptions) { o.NewDecoder = dec; o.OnBadRecord = Reject })
+			if _, err := src.Next(t.Context()); err == nil || !strings.Contains(err.Error(), down.Error()) || !strings.Contains(err.Error(), "offset 0") {
+				t.Fatalf("%v: %v", down, err)
+			}
 		}
 	}
 	if _, err := NewDecoder(Format{Name: "xml"}, testFields); err == nil || schema.Hint(err) == "" {

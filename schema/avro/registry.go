@@ -107,6 +107,13 @@ func (r *Registry) Register(ctx context.Context, subject, text string) (id int, 
 	return id, nil
 }
 
+// IsUnknown says whether err is a registry's word that it has no such subject, version or schema. A 404 without one
+// of its codes, 40401 to 40403, is that of an address where no registry is.
+func IsUnknown(err error) bool {
+	var re *sr.ResponseError
+	return errors.As(err, &re) && re.StatusCode == http.StatusNotFound && re.ErrorCode/100 == http.StatusNotFound
+}
+
 func (r *Registry) explain(where string, err error, unknown string) error {
 	err = fmt.Errorf("schema registry: %s: %w", where, err)
 	var re *sr.ResponseError
@@ -117,6 +124,9 @@ func (r *Registry) explain(where string, err error, unknown string) error {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return schema.WithHint(err, "the registry refused the credentials")
 	case http.StatusNotFound:
+		if !IsUnknown(err) {
+			unknown = "that is no registry's answer: its address may lack a path, as /apis/ccompat/v7"
+		}
 		return schema.WithHint(err, unknown)
 	case http.StatusConflict, http.StatusUnprocessableEntity:
 		return schema.WithHint(err, "the registry finds the schema incompatible with those before: take another subject, or change the subject's compatibility")

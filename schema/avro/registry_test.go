@@ -42,6 +42,10 @@ func TestRegistry(t *testing.T) {
 	var requests atomic.Int32
 	fake.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
 		requests.Add(1)
+		if strings.HasPrefix(r.URL.Path, "/nowhere/") {
+			http.NotFound(w, r)
+			return true
+		}
 		if strings.Contains(r.URL.Path, "/narrow-value/versions") {
 			w.WriteHeader(http.StatusConflict)
 			_, _ = w.Write([]byte(`{"error_code":409,"message":"Schema being registered is incompatible"}`))
@@ -89,6 +93,13 @@ func TestRegistry(t *testing.T) {
 			"schema registry: schema id ", "credentials"},
 		{func() error { _, err := r.Register(ctx, "narrow-value", one(`"int"`)); return err },
 			"schema registry: register at subject narrow-value: ", "incompatible"},
+		{func() error {
+			away, err := Dial([]string{fake.URL() + "/nowhere"}, "", "")
+			if err == nil {
+				_, err = away.Schema(ctx, id, "")
+			}
+			return err
+		}, "schema registry: schema id ", "no registry's answer"},
 	} {
 		err := c.err()
 		if err == nil || !strings.HasPrefix(err.Error(), c.want) || !strings.Contains(schema.Hint(err), c.hint) {
