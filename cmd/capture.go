@@ -136,7 +136,7 @@ func (o *captureOptions) openStream(ctx context.Context, checked *pipeline.Check
 	if err != nil {
 		return nil, err
 	}
-	c := &capture{name: s.Name, src: src}
+	c := &capture{name: s.Name, src: src, next: map[string]int64{}}
 	if at := in.Positions[s.Name]; len(at) > 0 {
 		if was, is := in.Topics[s.Name], src.TopicID(); was != "" && is != "" && was != is {
 			err := schema.WithHint(fmt.Errorf("topic %s is another than the earlier capture's: its id was %s and is %s", s.Kafka.Topic, was, is),
@@ -148,7 +148,9 @@ func (o *captureOptions) openStream(ctx context.Context, checked *pipeline.Check
 		}
 	}
 	// A partition without rows keeps where it started: to start it at its beginning next time would take what --since left out.
-	c.next = src.Starts()
+	for _, l := range src.Lanes() {
+		c.next[l.Name] = l.Next
+	}
 	if c.out, err = sink.Open(ctx, s.Name, fields); err != nil {
 		return nil, errors.Join(err, src.Close())
 	}

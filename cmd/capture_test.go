@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// What --since left out stays out of a capture that goes on, also in a partition that had no row by then.
-func TestCaptureKeepsWhereItStarted(t *testing.T) {
+// What --since left out stays out of a capture or a replay that goes on, also in a partition that had no row by then.
+func TestKeepsWhereItStarted(t *testing.T) {
 	env := oneBroker(t)
 	broker := strings.TrimPrefix(env[0], "KAFKA=")
-	produce(t, broker, "events", []byte(`{"id":1}`), []byte(`{"id":2}`))
+	produce(t, broker, "events", []byte(`{"id":1,"t":"2026-01-01T00:00:00Z"}`), []byte(`{"id":2,"t":"2026-01-01T00:00:01Z"}`))
 	dir := t.TempDir()
-	file, to := filepath.Join(dir, "p.yaml"), filepath.Join(dir, "lake")
+	file := filepath.Join(dir, "p.yaml")
 	pipeline := `pipeline: p
 streams:
   events: {time: t, disorder: 10m, columns: {id: bigint, t: timestamp}, kafka: {topic: events}}
@@ -23,23 +23,25 @@ query: SELECT e.id FROM events e
 	if err := os.WriteFile(file, []byte(pipeline), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for i, c := range []struct {
+	for command, c := range map[string]struct {
 		args []string
-		code int
+		want string
 	}{
-		{[]string{"--since", "2100-01-01"}, exitInterrupted},
-		{[]string{"--until", "latest", "--resume"}, exitOK},
+		"capture": {[]string{"--to", filepath.Join(dir, "lake")}, "events: 0 rows from 1 partitions\n"},
+		"replay":  {[]string{"--from", "kafka", "--as", "stream", "--to", filepath.Join(dir, "out"), "--checkpoint", filepath.Join(dir, "ck")}, "output rows: 0 rows\n"},
 	} {
-		w, stdout, stderr, _, signals := testWorld(nil)
-		if c.code == exitInterrupted {
-			go func() { signals <- os.Interrupt }()
-		}
-		args := append([]string{"capture", file, "--to", to, "--quiet"}, c.args...)
-		if code := w.execute(t.Context(), newRoot(w), args); code != c.code {
-			t.Fatalf("capture %d: exit code %d: %s", i, code, stderr)
-		}
-		if want := "events: 0 rows from 1 partitions\n"; stdout.String() != want {
-			t.Fatalf("capture %d: %q, want %q", i, stdout, want)
+		first := append([]string{command, file, "--quiet", "--since", "2100-01-01"}, c.args...)
+		again := append([]string{command, file, "--quiet", "--resume", "--until", "latest"}, c.args...)
+		for i, args := range [][]string{first, again} {
+			w, stdout, stderr, _, signals := testWorld(nil)
+			want := exitOK
+			if i == 0 {
+				want = exitInterrupted
+				go func() { signals <- os.Interrupt }()
+			}
+			if code := w.execute(t.Context(), newRoot(w), args); code != want || i == 1 && !strings.Contains(stdout.String(), c.want) {
+				t.Fatalf("%s: exit code %d, want %d:\n%s%s", args, code, want, stdout, stderr)
+			}
 		}
 	}
 }

@@ -124,6 +124,8 @@ func (r *reader) begin(src Source) {
 	r.lanes = append(r.lanes, src.Lanes()...)
 	for _, l := range r.lanes {
 		r.clock.addLane(l.Name, r.clock.resumed)
+		at := r.clock.lanes[len(r.clock.lanes)-1]
+		at.next = max(at.next, l.Next)
 	}
 	r.sent = NoTime
 }

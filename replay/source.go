@@ -38,6 +38,8 @@ type Lane struct {
 	Name string
 	// Partition is what side outputs and ties call the lane; -1 for a file.
 	Partition int32
+	// Next is where the read of a lane of Lanes starts, for a checkpoint before its first block.
+	Next int64
 }
 
 // Block is a piece of one lane. Rows are in the lane's order. It may be without rows and only tell of an end,

@@ -183,7 +183,7 @@ func (s *Source) look(ctx context.Context) error {
 		l.end = until[p] // 0, hence nothing, for a partition that an explicit end does not name
 		s.lanes = append(s.lanes, l)
 		s.byPart[p] = l
-		s.known = append(s.known, replay.Lane{Name: strconv.Itoa(int(p)), Partition: p})
+		s.known = append(s.known, replay.Lane{Name: strconv.Itoa(int(p)), Partition: p, Next: l.pos})
 	}
 	return nil
 }
@@ -193,15 +193,6 @@ func (s *Source) Fields() []schema.Field { return s.opts.Fields }
 
 // Lanes are the partitions that the topic had when NewSource asked, in ascending order.
 func (s *Source) Lanes() []replay.Lane { return s.known }
-
-// Starts are the offsets, by lane, at which the read starts. It is for the time before the first Next.
-func (s *Source) Starts() map[string]int64 {
-	out := make(map[string]int64, len(s.known))
-	for i, l := range s.known {
-		out[l.Name] = s.lanes[i].pos
-	}
-	return out
-}
 
 // Ends are the offsets at which a bounded read ends; nil when it does not.
 func (s *Source) Ends() map[int32]int64 {
@@ -246,6 +237,7 @@ func (s *Source) Seek(positions map[string]int64) error {
 		if _, named := positions[strconv.Itoa(int(l.partition))]; !named && s.opts.Since.kind == atLatest {
 			l.pos = s.parts[l.partition].start
 		}
+		s.known[l.num].Next = l.pos
 	}
 	return nil
 }
