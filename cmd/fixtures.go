@@ -232,8 +232,13 @@ func (w *world) topicsOf(c *cobra.Command, file string, partitions int, key []st
 		if s.Kafka.Registry || s.Kafka.Format != "json" && s.Kafka.Format != "avro" {
 			return nil, nil, schema.WithHint(fmt.Errorf("%s: stream %s: only JSON and Avro without a registry are produced", file, s.Name), "write the topic with `lockstep replay` from an output")
 		}
-		there, _, err := newFinder(w).LakeFields(c.Context(), s, nil)
+		// The places in Kafka are left out of the columns that a lake has, under whatever names they are given for.
+		src, err := lake.NewSource(c.Context(), lake.SourceOptions{Place: s.Lake, Env: w.env, AbsentAsNull: s.ByAvro(), Partition: "-", Offset: "-", Timestamp: "-"})
 		if err != nil {
+			return nil, nil, err
+		}
+		there := src.Fields()
+		if err := src.Close(); err != nil {
 			return nil, nil, err
 		}
 		fields := slices.Clone(checked.Catalog.Streams[s.Name].Fields)

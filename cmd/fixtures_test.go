@@ -114,6 +114,22 @@ func TestTrafficThroughKafka(t *testing.T) {
 	}
 }
 
+// TestProduceAsCaptured: the rows of a pipeline file's lakes go to the partitions and offsets that the lakes say.
+func TestProduceAsCaptured(t *testing.T) {
+	dir := t.TempDir()
+	env := oneBroker(t)
+	in := filepath.Join(dir, "traffic")
+	lockstepCommand(t, env, "fixtures", "generate", "--to", in, "--impressions", "300", "--seed", "11")
+	file := filepath.Join(in, "pipeline.yaml")
+	lockstepCommand(t, env, "fixtures", "produce", file, "--brokers", strings.TrimPrefix(env[0], "KAFKA="))
+	lockstepCommand(t, env, "capture", file, "--to", filepath.Join(dir, "lake"), "--until", "latest", "--quiet")
+	for _, stream := range []string{"impressions", "playbacks"} {
+		if code, out, errs := judged(t, env, filepath.Join(in, stream), filepath.Join(dir, "lake", stream), "--key", "_partition,_offset"); code != exitOK {
+			t.Errorf("%s: exit code %d\n%s%s", stream, code, out, errs)
+		}
+	}
+}
+
 // TestFlightsThroughKafka produces the month's files to topics, captures them and runs the capture: the late rows
 // are those that the flights' README counted in SQL, and more partitions change them.
 func TestFlightsThroughKafka(t *testing.T) {
