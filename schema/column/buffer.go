@@ -2,6 +2,7 @@ package column
 
 import (
 	"math"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -273,7 +274,23 @@ func (b *Buffer) validity(n int) *memory.Buffer {
 
 // Repeats finds a key of a map, from the given one on, that came before among them; -1 if there is none.
 func (b *Buffer) Repeats(first int) int {
-	if b.Type.Kind != schema.String {
+	switch b.Type.Kind {
+	case schema.Boolean:
+		return repeats(b.Bool, first)
+	case schema.SmallInt:
+		return repeats(b.I16, first)
+	case schema.Int, schema.Date:
+		return repeats(b.I32, first)
+	case schema.BigInt, schema.Timestamp:
+		return repeats(b.I64, first)
+	case schema.Float:
+		return repeats(b.F32, first)
+	case schema.Double:
+		return repeats(b.F64, first)
+	case schema.Decimal:
+		return repeats(b.Dec, first)
+	case schema.String, schema.Bytes:
+	default:
 		return -1
 	}
 	n := b.Len()
@@ -294,6 +311,25 @@ func (b *Buffer) Repeats(first int) int {
 			return i
 		}
 		seen[string(key(i))] = struct{}{}
+	}
+	return -1
+}
+
+func repeats[T comparable](keys []T, first int) int {
+	if len(keys)-first <= 16 {
+		for i := first + 1; i < len(keys); i++ {
+			if slices.Contains(keys[first:i], keys[i]) {
+				return i
+			}
+		}
+		return -1
+	}
+	seen := make(map[T]struct{}, len(keys)-first)
+	for i := first; i < len(keys); i++ {
+		if _, ok := seen[keys[i]]; ok {
+			return i
+		}
+		seen[keys[i]] = struct{}{}
 	}
 	return -1
 }

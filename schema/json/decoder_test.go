@@ -121,6 +121,7 @@ func TestValues(t *testing.T) {
 func TestRefused(t *testing.T) {
 	list := schema.Type{Kind: schema.Array, Elem: &bigint}
 	dict := schema.Type{Kind: schema.Map, Key: &text, Elem: &bigint}
+	numbers := schema.Type{Kind: schema.Map, Key: &bigint, Elem: &bigint}
 	row := schema.Type{Kind: schema.Row, Fields: []schema.Field{{Name: "x", Type: list}}}
 	for _, c := range []struct {
 		typ      schema.Type
@@ -188,6 +189,7 @@ func TestRefused(t *testing.T) {
 		{row, `{"v":{"x":["a"]}}`, `byte 11, field v.x[]: "a" as BIGINT`},
 		{row, `{"v":{"x":[],"x":[]}}`, `field v.x: the key comes twice`},
 		{dict, `{"v":{"a":1,"a":2}}`, "key number 2 of the map came before"},
+		{numbers, `{"v":{"7":1,"8":2,"7.0":3}}`, "key number 3 of the map came before"},
 		{dict, `{"v":{"a":"b"}}`, `field v{}: "b" as BIGINT`},
 	} {
 		d := NewDecoder([]schema.Field{{Name: "v", Type: c.typ}})
