@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	peer "github.com/twmb/avro"
+
 	"github.com/lockstep-data/lockstep/schema"
 	"github.com/lockstep-data/lockstep/schema/json"
 )
@@ -364,5 +366,25 @@ func TestEncoderRefuses(t *testing.T) {
 	}
 	if _, err := NewEncoder(nil, "a..b"); err == nil {
 		t.Error("a..b was taken as a name")
+	}
+}
+
+// Records at different paths have different names in the schema, however the columns are called.
+func TestEncoderNames(t *testing.T) {
+	row := func(fields ...schema.Field) schema.Type { return schema.Type{Kind: schema.Row, Fields: fields} }
+	inner := row(schema.Field{Name: "n", Type: schema.Type{Kind: schema.BigInt}})
+	e, err := NewEncoder([]schema.Field{
+		{Name: "a", Type: row(schema.Field{Name: "b", Type: inner})}, {Name: "a__b", Type: inner},
+		{Name: "x", Type: schema.Type{Kind: schema.Array, Elem: &inner}}, {Name: "x_item", Type: inner},
+		{Name: "y", Type: schema.Type{Kind: schema.Map, Key: &schema.Type{Kind: schema.String}, Elem: &inner}}, {Name: "y_value", Type: inner},
+	}, "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Fields(e.Schema()); err != nil {
+		t.Errorf("%s: %v", e.Schema(), err)
+	}
+	if _, err := peer.Parse(e.Schema()); err != nil {
+		t.Errorf("%s: the other library: %v", e.Schema(), err)
 	}
 }

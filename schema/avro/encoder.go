@@ -131,11 +131,16 @@ func schemaOf(fields []schema.Field, name string) (string, error) {
 	if err := checkName(name, true); err != nil {
 		return "", err
 	}
-	b, err := appendRecord(nil, fields, name, name)
+	b, err := appendRecord(nil, fields, name, name, map[string]bool{})
 	return string(b), err
 }
 
-func appendRecord(b []byte, fields []schema.Field, name, path string) ([]byte, error) {
+// appendRecord writes a record under its name, or, where another path has led to that, with more _ behind it.
+func appendRecord(b []byte, fields []schema.Field, name, path string, named map[string]bool) ([]byte, error) {
+	for named[name] {
+		name += "_"
+	}
+	named[name] = true
 	b = append(b, `{"type":"record","name":`...)
 	b = strconv.AppendQuote(b, name)
 	b = append(b, `,"fields":[`...)
@@ -155,7 +160,7 @@ func appendRecord(b []byte, fields []schema.Field, name, path string) ([]byte, e
 		b = strconv.AppendQuote(b, f.Name)
 		b = append(b, `,"type":`...)
 		var err error
-		if b, err = appendType(b, f.Type, name+"__"+f.Name, path+"."+f.Name, true); err != nil {
+		if b, err = appendType(b, f.Type, name+"__"+f.Name, path+"."+f.Name, true, named); err != nil {
 			return nil, err
 		}
 		b = append(b, `,"default":null}`...)
@@ -163,7 +168,7 @@ func appendRecord(b []byte, fields []schema.Field, name, path string) ([]byte, e
 	return append(b, "]}"...), nil
 }
 
-func appendType(b []byte, t schema.Type, name, path string, null bool) (_ []byte, err error) {
+func appendType(b []byte, t schema.Type, name, path string, null bool, named map[string]bool) (_ []byte, err error) {
 	if t.Kind == schema.Null {
 		return append(b, `"null"`...), nil
 	}
@@ -193,7 +198,7 @@ func appendType(b []byte, t schema.Type, name, path string, null bool) (_ []byte
 		b = append(b, `{"type":"long","logicalType":"timestamp-micros"}`...)
 	case schema.Array:
 		b = append(b, `{"type":"array","items":`...)
-		if b, err = appendType(b, *t.Elem, name+"_item", path+"[]", true); err != nil {
+		if b, err = appendType(b, *t.Elem, name+"_item", path+"[]", true, named); err != nil {
 			return nil, err
 		}
 		b = append(b, '}')
@@ -202,12 +207,12 @@ func appendType(b []byte, t schema.Type, name, path string, null bool) (_ []byte
 			return nil, schema.WithHint(fmt.Errorf("%s: Avro has no map with keys of %s", path, t.Key), "CAST the keys to STRING")
 		}
 		b = append(b, `{"type":"map","values":`...)
-		if b, err = appendType(b, *t.Elem, name+"_value", path+"{}", true); err != nil {
+		if b, err = appendType(b, *t.Elem, name+"_value", path+"{}", true, named); err != nil {
 			return nil, err
 		}
 		b = append(b, '}')
 	case schema.Row:
-		if b, err = appendRecord(b, t.Fields, name, path); err != nil {
+		if b, err = appendRecord(b, t.Fields, name, path, named); err != nil {
 			return nil, err
 		}
 	}
