@@ -53,12 +53,12 @@ func newClock(stream string, disorder int64, mode Mode, final bool, decisions []
 
 // addLane makes room for a lane. One that appears after the start is a decision: its rows behind the watermark
 // of that moment are late.
-func (c *clock) addLane(name string, later bool) {
-	l := &laneClock{name: name, max: NoTime, floor: NoTime, plan: c.planned[name]}
+func (c *clock) addLane(name string, next int64, later bool) {
+	l := &laneClock{name: name, next: next, max: NoTime, floor: NoTime, plan: c.planned[name]}
 	c.lanes = append(c.lanes, l)
 	if s, ok := c.saved[name]; ok {
 		delete(c.saved, name)
-		l.next, l.max, l.floor, l.plan = s.Next, s.Max, s.Floor, s.Plan
+		l.next, l.max, l.floor, l.plan = max(next, s.Next), s.Max, s.Floor, s.Plan
 		if s.Idle >= 0 {
 			l.idle = c.taken[s.Idle]
 		}
@@ -120,7 +120,7 @@ type Clock struct {
 func NewClock(stream string, disorder, ahead int64, lanes []Lane, decisions []Decision) *Clock {
 	c := &Clock{newClock(stream, disorder, Stream, false, decisions), ahead}
 	for _, l := range lanes {
-		c.addLane(l.Name, false)
+		c.addLane(l.Name, 0, false)
 	}
 	return c
 }

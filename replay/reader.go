@@ -123,9 +123,7 @@ func (r *reader) run(ctx context.Context) error {
 func (r *reader) begin(src Source) {
 	r.lanes = append(r.lanes, src.Lanes()...)
 	for _, l := range r.lanes {
-		r.clock.addLane(l.Name, r.clock.resumed)
-		at := r.clock.lanes[len(r.clock.lanes)-1]
-		at.next = max(at.next, l.Next)
+		r.clock.addLane(l.Name, l.Next, r.clock.resumed)
 	}
 	r.sent = NoTime
 }
@@ -202,7 +200,7 @@ func (r *reader) atEnd(ctx context.Context) error {
 func (r *reader) block(ctx context.Context, blk *Block) error {
 	if blk.Opened != nil {
 		r.lanes = append(r.lanes, *blk.Opened)
-		r.clock.addLane(blk.Opened.Name, true)
+		r.clock.addLane(blk.Opened.Name, 0, true)
 	}
 	if len(blk.Bad) > 0 {
 		r.stream.count.rows.Add(int64(len(blk.Bad)))

@@ -90,13 +90,15 @@ func (s *suspect) count(x suspicion) {
 // countValue counts a suspicion and the left value that fits it.
 func (s *suspect) countValue(x suspicion, l []byte) {
 	s.count(x)
-	if s.counts[x] == 0 || len(s.values[x]) >= manyValues || s.values[x][string(l)] {
+	values := s.values[x]
+	if s.counts[x] == 0 || len(values) >= manyValues || values[string(l)] {
 		return
 	}
-	if s.values[x] == nil {
-		s.values[x] = map[string]bool{}
+	if values == nil {
+		values = map[string]bool{}
+		s.values[x] = values
 	}
-	s.values[x][string(l)] = true
+	values[string(l)] = true
 }
 
 // hear looks at one pair of cells that differ.

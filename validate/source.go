@@ -55,7 +55,10 @@ func (w want) converterFor(src typ) (conv, error) {
 	}
 	return func(i int64, b []byte, scratch *[]byte) (int64, []byte, error) {
 		i, b, err := c(i, b, scratch)
-		return i, b, withHint(err, hintAs, w.name, w.dst)
+		if err != nil { // the hint's words are allocated
+			err = withHint(err, hintAs, w.name, w.dst)
+		}
+		return i, b, err
 	}, nil
 }
 

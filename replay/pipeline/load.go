@@ -445,7 +445,7 @@ func (p *Pipeline) ReadBy(place string) string {
 			root = ""
 		}
 		rest, below := strings.CutPrefix(place, root)
-		hidden := strings.HasPrefix(rest, "_") || strings.HasPrefix(rest, ".") || strings.Contains(rest, "/_") || strings.Contains(rest, "/.")
+		hidden := strings.Contains("/"+rest, "/_") || strings.Contains("/"+rest, "/.")
 		return below && !hidden && !path.IsAbs(rest)
 	}
 	for _, s := range p.Streams {

@@ -2,7 +2,7 @@ package column
 
 import (
 	"math"
-	"slices"
+	"unsafe"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -293,43 +293,34 @@ func (b *Buffer) Repeats(first int) int {
 	default:
 		return -1
 	}
-	n := b.Len()
-	key := func(i int) []byte { return b.Data[b.Offsets[i]:b.Offsets[i+1]] }
+	return repeated(first, b.Len(), func(i int) string {
+		text := b.Data[b.Offsets[i]:b.Offsets[i+1]]
+		return unsafe.String(unsafe.SliceData(text), len(text))
+	})
+}
+
+func repeats[T comparable](keys []T, first int) int {
+	return repeated(first, len(keys), func(i int) T { return keys[i] })
+}
+
+// repeated finds a key among those from first up to n that came before among them; -1 if there is none.
+func repeated[T comparable](first, n int, key func(i int) T) int {
 	if n-first <= 16 {
 		for i := first + 1; i < n; i++ {
 			for j := first; j < i; j++ {
-				if string(key(i)) == string(key(j)) {
+				if key(i) == key(j) {
 					return i
 				}
 			}
 		}
 		return -1
 	}
-	seen := make(map[string]struct{}, n-first)
+	seen := make(map[T]struct{}, n-first)
 	for i := first; i < n; i++ {
-		if _, ok := seen[string(key(i))]; ok {
+		if _, ok := seen[key(i)]; ok {
 			return i
 		}
-		seen[string(key(i))] = struct{}{}
-	}
-	return -1
-}
-
-func repeats[T comparable](keys []T, first int) int {
-	if len(keys)-first <= 16 {
-		for i := first + 1; i < len(keys); i++ {
-			if slices.Contains(keys[first:i], keys[i]) {
-				return i
-			}
-		}
-		return -1
-	}
-	seen := make(map[T]struct{}, len(keys)-first)
-	for i := first; i < len(keys); i++ {
-		if _, ok := seen[keys[i]]; ok {
-			return i
-		}
-		seen[keys[i]] = struct{}{}
+		seen[key(i)] = struct{}{}
 	}
 	return -1
 }

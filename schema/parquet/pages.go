@@ -80,14 +80,12 @@ func checkPages(data []byte, meta *format.ColumnMetaData, column *pq.Column, row
 // ones for the run, and reads one that is no multiple of eight as a longer one.
 func booleanRuns(h *format.PageHeader, page []byte, n int, codec format.CompressionCodec, column *pq.Column) ([]byte, error) {
 	errShort := errors.New("a page of booleans ends before its values")
-	levels, sized, packed := 0, 1, true // what stands before the runs, and how many parts have their length before them
-	if h.Type == format.DataPageV2 {
-		v2 := h.DataPageHeaderV2.V
-		levels, packed = int(v2.RepetitionLevelsByteLength)+int(v2.DefinitionLevelsByteLength), !v2.IsCompressed.Valid || v2.IsCompressed.V
-		if v2.RepetitionLevelsByteLength < 0 || v2.DefinitionLevelsByteLength < 0 || levels > min(len(page), int(h.UncompressedPageSize)) {
-			return nil, errors.New("a page whose levels are longer than itself")
-		}
-	} else {
+	levels, packed, err := levelsBefore(h, page)
+	if err != nil {
+		return nil, err
+	}
+	sized := 1 // how many parts have their length before them, of which the runs are the last
+	if h.Type == format.DataPage {
 		sized += min(1, column.MaxRepetitionLevel()) + min(1, column.MaxDefinitionLevel())
 	}
 	page = page[levels:]
@@ -99,7 +97,6 @@ func booleanRuns(h *format.PageHeader, page []byte, n int, codec format.Compress
 		}
 		page = dst[:n]
 	} else if packed && codec != format.Uncompressed && size > 0 {
-		var err error
 		if page, err = pq.LookupCompressionCodec(codec).Decode(make([]byte, size), page); err != nil {
 			return nil, err
 		}
@@ -137,22 +134,31 @@ func booleanRuns(h *format.PageHeader, page []byte, n int, codec format.Compress
 	return out, nil
 }
 
+// levelsBefore is how many bytes of levels stand before what is packed, if the page is, in one of version 2.
+func levelsBefore(h *format.PageHeader, page []byte) (levels int, packed bool, err error) {
+	if h.Type != format.DataPageV2 {
+		return 0, true, nil
+	}
+	v2 := h.DataPageHeaderV2.V
+	levels, packed = int(v2.RepetitionLevelsByteLength)+int(v2.DefinitionLevelsByteLength), !v2.IsCompressed.Valid || v2.IsCompressed.V
+	if v2.RepetitionLevelsByteLength < 0 || v2.DefinitionLevelsByteLength < 0 || levels > min(len(page), int(h.UncompressedPageSize)) {
+		err = errors.New("a page whose levels are longer than itself")
+	}
+	return levels, packed, err
+}
+
 // mendLZ4 works around two faults of parquet-go's LZ4_RAW. Where a page is more than a third of its size when
 // compressed, it unpacks it into memory of its own and then reads another, empty one, unless the result is larger
 // than the header says: so the header is made to say one byte less. And it doubles its memory for as long as a
 // damaged page does not unpack: so the page is unpacked here first.
 func mendLZ4(header []byte, h *format.PageHeader, page []byte) error {
 	size := int(h.UncompressedPageSize)
-	levels := 0
-	if h.Type == format.DataPageV2 {
-		v2 := h.DataPageHeaderV2.V
-		if v2.IsCompressed.Valid && !v2.IsCompressed.V {
-			return nil
-		}
-		levels = int(v2.RepetitionLevelsByteLength) + int(v2.DefinitionLevelsByteLength)
-		if v2.RepetitionLevelsByteLength < 0 || v2.DefinitionLevelsByteLength < 0 || levels > len(page) || levels > size {
-			return errors.New("a page whose levels are longer than itself")
-		}
+	levels, packed, err := levelsBefore(h, page)
+	if !packed {
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	if size == levels {
 		return nil // no value

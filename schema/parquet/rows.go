@@ -57,11 +57,11 @@ type leaf struct {
 func (r *Reader) RowGroup(i int) (rows *Rows, err error) {
 	defer recoverAs(&err, "read %s: row group %d", r.f.name, i)
 	g := r.f.file.Metadata().RowGroups[i]
-	rows = &Rows{r: r, group: i, total: g.NumRows, leaves: make([]*leaf, r.leaves), limit: math.MaxInt32}
+	rows = &Rows{r: r, group: i, total: g.NumRows, limit: math.MaxInt32}
 	if g.NumRows == 0 {
-		rows.leaves = nil
 		return rows, nil
 	}
+	rows.leaves = make([]*leaf, r.leaves)
 	chunks := r.f.file.RowGroups()[i].ColumnChunks()
 	type check struct {
 		meta *format.ColumnMetaData
@@ -234,10 +234,10 @@ func (l *leaf) next() error {
 		return errors.New("a page has not as many levels as values")
 	}
 	l.data = p.Data()
-	if bits, ok := l.bools[l.pageN]; ok && l.n > 0 {
-		l.data = encoding.BooleanValues(bits)
-	}
 	if l.n > 0 {
+		if bits, ok := l.bools[l.pageN]; ok {
+			l.data = encoding.BooleanValues(bits)
+		}
 		l.pageN++
 	}
 	d := p.Dictionary()
