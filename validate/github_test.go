@@ -3,8 +3,13 @@ package validate
 import (
 	"bytes"
 	"encoding/xml"
+	"fmt"
+	"maps"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
 )
 
 func TestGitHubCommands(t *testing.T) {
@@ -127,5 +132,74 @@ func TestPatterns(t *testing.T) {
 	if len(res.Patterns) != 1 || res.Patterns[0].Column != "land" || string(res.Patterns[0].Value) != `"FR"` || res.Patterns[0].Lift != 4 ||
 		res.Patterns[0].Different != res.Rows.Changed || res.Patterns[0].Rows != 1000 {
 		t.Errorf("%d rows changed; patterns %+v", res.Rows.Changed, res.Patterns)
+	}
+}
+
+// TestPatternsOfEachType: rows that differ and all rows with a value are counted alike whatever type or encoding it
+// has; by hours, which lie years apart here, too; of the right side those that it alone has; none out of scope.
+func TestPatternsOfEachType(t *testing.T) {
+	type row struct {
+		ID   int64     `parquet:"id"`
+		Word string    `parquet:"word,dict"`
+		Text string    `parquet:"text"`
+		Int  int32     `parquet:"int"`
+		Real float64   `parquet:"real"`
+		Flag bool      `parquet:"flag"`
+		None *string   `parquet:"none,optional"`
+		Cost [9]byte   `parquet:"cost"`
+		At   time.Time `parquet:"at,timestamp(microsecond)"`
+		Day  int32     `parquet:"day,date"`
+		V    int64     `parquet:"v"`
+	}
+	some := "some"
+	at := time.Date(1969, 3, 1, 0, 0, 0, 0, time.UTC)
+	var l, r []row
+	var rows, different int64 // of group 1
+	for i := range 9000 {
+		g := i % 9
+		x := row{ID: int64(i), Word: fmt.Sprint("w", g), Text: fmt.Sprint("t\x00", g), Int: int32(g - 4), Real: float64(g) - 4.5, Flag: g == 1,
+			Cost: [9]byte{8: byte(g)}, Day: int32(g * 400), At: at.Add(time.Duration(i%5*700*24+g) * time.Hour)}
+		if g != 1 {
+			x.None = &some
+		}
+		if g == 1 && i >= 100 {
+			rows++
+		}
+		switch {
+		case g == 1 && i%5 == 0:
+			r = append(r, x) // alone
+		case g == 1 && i%3 == 1:
+			l = append(l, x)
+			x.V++
+			r = append(r, x)
+		default:
+			l, r = append(l, x), append(r, x)
+			continue
+		}
+		if i >= 100 {
+			different++
+		}
+	}
+	for _, parallelism := range []int{1, 3} {
+		res := judge(t, Options{Left: parquetSide(t, l, parquet.MaxRowsPerRowGroup(700)), Right: parquetSide(t, r), Key: key, Where: "id >= 100", Patterns: true, Parallelism: parallelism})
+		got := map[string]string{}
+		for _, p := range res.Patterns {
+			got[p.Column] = string(p.Value)
+			if p.Different != different || p.Rows != rows {
+				t.Errorf("%s = %s: %d of %d rows differ, want %d of %d", p.Column, p.Value, p.Different, p.Rows, different, rows)
+			}
+		}
+		want := map[string]string{"word": `"w1"`, "text": `"t\u00001"`, "int": "-3", "real": "-3.5", "flag": "true", "none": "null",
+			"cost": `"AAAAAAAAAAAB"`, "day": `"1971-02-05"`, "hour of at": "1"}
+		if !maps.Equal(got, want) {
+			t.Errorf("patterns %v, want %v", got, want)
+		}
+		var all, differ int64
+		for _, b := range res.Timeline.Buckets {
+			all, differ = all+b.Rows, differ+b.Different
+		}
+		if all != 8900 || differ != different {
+			t.Errorf("timeline of %d rows, %d of them different; want 8900 and %d", all, differ, different)
+		}
 	}
 }
