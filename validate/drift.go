@@ -3,6 +3,7 @@ package validate
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 )
 
@@ -38,7 +39,7 @@ func newDrift(j *jury) *drift {
 }
 
 // clock is the key, or else the column, that says when a row was: the one of --time, or the first that is a time; -1 for
-// none. It is read whatever else is, so that a cause does not depend on what is written.
+// none. One row of a pair has it whatever else is read, so that a cause does not depend on what is written.
 func (r *run) clock() (key, col int) {
 	is := func(c *column) bool {
 		return (c.common.kind == kTimestamp || c.common.kind == kDate) && (r.time == nil || c.label() == r.time.label())
@@ -57,7 +58,7 @@ func (r *run) clock() (key, col int) {
 }
 
 // see notes a cell that is NULL on one side.
-func (d *drift) see(j *jury, c *pairCell, l record) {
+func (d *drift) see(j *jury, c *pairCell, l, r record) {
 	if d.clock == nil || c.l[0] != 0 && c.r[0] != 0 {
 		return
 	}
@@ -69,7 +70,7 @@ func (d *drift) see(j *jury, c *pairCell, l record) {
 	if s.cells++; s.timeless {
 		return
 	}
-	cell := d.cellOf(j, l)
+	cell := d.cellOf(j, l, r)
 	null, i, raw, _ := cutCell(&d.clock.common, cell)
 	if null {
 		s.timeless = true
@@ -80,7 +81,8 @@ func (d *drift) see(j *jury, c *pairCell, l record) {
 	}
 }
 
-func (d *drift) cellOf(j *jury, l record) []byte {
+// cellOf is the left row's time.
+func (d *drift) cellOf(j *jury, l, r record) []byte {
 	if d.key >= 0 {
 		b := l.key
 		for i := range j.r.keys {
@@ -91,7 +93,13 @@ func (d *drift) cellOf(j *jury, l record) []byte {
 			b = b[n:]
 		}
 	}
+	if !l.wide && !slices.Contains(j.cols, d.col) { // then it is the same on both sides
+		l = r
+	}
 	w := j.walk(l)
+	if l.wide {
+		return w.next(d.col)
+	}
 	for _, c := range j.cols {
 		if x := w.next(c); c == d.col {
 			return x

@@ -304,6 +304,15 @@ func (m *marks) count(unit int) int {
 	return n
 }
 
+func (m *marks) any() bool {
+	for u := range m.units {
+		if m.count(u) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // within appends the marked rows among n from row on, counted from there.
 func (m *marks) within(out []int32, unit int, row int64, n int) []int32 {
 	for i := row; i < row+int64(n); {

@@ -173,7 +173,7 @@ func (j *jury) hearCells(p *pair, l, r record) {
 		s := j.suspects[c.col]
 		s.hear(c.l, c.r)
 		j.ifs[c.col].add(c.l, c.r)
-		j.drift.see(j, c, l)
+		j.drift.see(j, c, l, r)
 		for _, x := range j.context(p, i) {
 			s.countValue(x, c.l)
 		}

@@ -32,13 +32,15 @@ func (r *run) secondPass(ctx context.Context) (*Result, error) {
 // small says that reading every column costs nothing worth saving.
 func (r *run) small() bool { return r.inScope[0]+r.inScope[1] < 200_000 }
 
-// suspects are the columns in which a pair may differ.
+// suspects are the columns in which a pair may differ, and the time of its rows, unless one of them was read early and
+// has that.
 func (r *run) suspects(all bool) []int {
 	var out []int
 	_, clock := r.clock()
+	timeless := r.marks[0].any() && r.marks[1].any()
 	for i := range r.cols {
 		h := newHasher(i, len(r.cols), &r.cols[i].common, pass1Salt)
-		if all || i == clock || uint64(r.match.sketch)<<sketchAt&h.mask != 0 {
+		if all || i == clock && timeless || uint64(r.match.sketch)<<sketchAt&h.mask != 0 {
 			out = append(out, i)
 		}
 	}
