@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -44,7 +45,16 @@ type pnode struct {
 	items    *pnode // the repeated node of a list or map
 }
 
+func (p *pnode) firstLeaf() *pnode {
+	for len(p.kids) > 0 {
+		p = p.kids[0]
+	}
+	return p
+}
+
 const maxDepth = 64
+
+const damagedParquet = "the file is damaged or still being written; Parquet begins and ends with PAR1"
 
 func openParquet(name string, r io.ReaderAt, size int64, closer io.Closer, pool *pool, held int64) (f *parquetFile, err error) {
 	defer func() {
@@ -56,9 +66,16 @@ func openParquet(name string, r io.ReaderAt, size int64, closer io.Closer, pool 
 	if size < 12 {
 		return nil, errors.New("not a Parquet file: it is too short")
 	}
-	file, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(256<<10))
+	var tail [8]byte
+	if n, err := r.ReadAt(tail[:], size-8); n < len(tail) {
+		return nil, err
+	}
+	if n := int64(binary.LittleEndian.Uint32(tail[:])); string(tail[4:]) == "PAR1" && n > size-12 { // for which memory would be made
+		return nil, withHint(fmt.Errorf("the footer says that it has %d bytes, the file has %d", n, size), damagedParquet)
+	}
+	file, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.OptimisticRead(true), parquet.ReadBufferSize(256<<10))
 	if err != nil {
-		return nil, withHint(err, "the file is damaged or still being written; Parquet begins and ends with PAR1")
+		return nil, withHint(err, damagedParquet)
 	}
 	f = &parquetFile{name: name, file: file, bytes: r, size: size, pool: pool, held: held, closer: closer, by: map[string]*pnode{}}
 	elems := file.Metadata().Schema
@@ -384,7 +401,7 @@ func (f *parquetFile) column(ctx context.Context, unit int, w want, keep *lease,
 		defer guard(&err)
 		if p.kids == nil && !p.repeated && p.maxDef <= 1 {
 			err = f.scanFlat(unit, p, w, n, keep, out)
-		} else if err = f.readable(unit, p); err == nil {
+		} else {
 			err = f.scanNested(unit, p, w, n, out)
 		}
 	}()
@@ -466,10 +483,16 @@ func (f *parquetFile) scanFlat(unit int, p *pnode, w want, n int, keep *lease, y
 		pages.close()
 	}
 	if err == errOtherPage {
-		if err := f.readable(unit, p); err != nil {
-			return err
+		var other *otherPages
+		if other, err = f.otherPages(unit, p, at, keep != nil); err == nil {
+			defer other.close()
 		}
-		err = f.otherPages(unit, p, at, keep != nil, page)
+		for err == nil {
+			var v *vec
+			if v, err = other.next(); err == nil {
+				err = page(v)
+			}
+		}
 	}
 	if err == io.EOF && at != n {
 		return fmt.Errorf("has %d rows where its row group has %d", at, n)
@@ -480,84 +503,117 @@ func (f *parquetFile) scanFlat(unit int, p *pnode, w want, n int, keep *lease, y
 	return err
 }
 
-// readable refuses what parquet-go reads wrongly: LZ4_RAW pages that did not shrink to a third come out as
-// whatever the memory held before.
-func (f *parquetFile) readable(unit int, p *pnode) error {
-	for _, k := range p.kids {
-		if err := f.readable(unit, k); err != nil {
-			return err
-		}
-	}
-	if p.kids == nil && f.file.Metadata().RowGroups[unit].Columns[p.leaf].MetaData.Codec == format.Lz4Raw {
-		return withHint(errors.New("LZ4_RAW is read in plain columns alone"), "write the file with another compression, or leave the column out with --exclude")
-	}
-	return nil
+// otherPages are pages of a column chunk that parquet-go reads: those of an encoding that flatPages does not know.
+type otherPages struct {
+	pages    parquet.Pages
+	node     *pnode
+	keep     bool // what next returns outlives the next call
+	nested   bool
+	page     parquet.Page // what next returned lies in its memory
+	dict     parquet.Dictionary
+	words    *vec // of dict
+	buf      pageBuffer
+	rep, def []byte // levels of page, where the column is nested
 }
 
-// otherPages reads a column's pages with parquet-go, from row `from` on, until io.EOF.
-func (f *parquetFile) otherPages(unit int, p *pnode, from int, keep bool, yield func(*vec) error) error {
-	pages := f.file.RowGroups()[unit].ColumnChunks()[p.leaf].Pages()
-	defer pages.Close()
-	var dict parquet.Dictionary
-	var dictVec *vec
-	var buf pageBuffer
-	for at := 0; ; {
-		page, err := pages.ReadPage()
-		if err != nil {
-			return err
-		}
-		rows := int(page.NumRows())
-		if at < from {
-			at += rows
-			parquet.Release(page)
-			continue
-		}
-		err = func() error {
-			if rows < 0 {
-				return errors.New("a page claims less than no rows")
-			}
-			v := &vec{n: rows}
-			present := rows
-			if p.maxDef == 1 {
-				present = buf.validity(v, page.DefinitionLevels(), rows)
-			}
-			data := page.Data()
-			if d := page.Dictionary(); d != nil {
-				if d != dict {
-					dict, dictVec = d, &vec{n: d.Len()}
-					raw := d.Page().Data()
-					if err := fillVec(dictVec, new(pageBuffer), &raw, p, d.Len()); err != nil {
-						return err
-					}
-					if keep {
-						dictVec = dictVec.clone()
-					}
-				}
-				v.dict = dictVec
-				v.idx = data.Int32()
-				if len(v.idx) < present {
-					return fmt.Errorf("a page has %d values for %d rows", len(v.idx), present)
-				}
-				v.idx = v.idx[:present]
-				for _, x := range v.idx {
-					if uint32(x) >= uint32(dictVec.n) {
-						return fmt.Errorf("a page refers to entry %d of a dictionary of %d", x, dictVec.n)
-					}
-				}
-			} else if err := fillVec(v, &buf, &data, p, present); err != nil {
-				return err
-			}
-			if keep {
-				v = v.clone()
-			}
-			return yield(v)
-		}()
-		parquet.Release(page)
-		if err != nil {
-			return err
-		}
-		at += rows
+// otherPages begins behind so many values.
+func (f *parquetFile) otherPages(unit int, p *pnode, from int, keep bool) (*otherPages, error) {
+	if f.file.Metadata().RowGroups[unit].Columns[p.leaf].MetaData.Codec == format.Lz4Raw {
+		// parquet-go's pages that did not shrink to a third come out as whatever the memory held before.
+		return nil, withHint(errors.New("LZ4_RAW is read in plain and dictionary pages alone"), "write the file with another compression, or leave the column out with --exclude")
 	}
+	o := &otherPages{pages: f.file.RowGroups()[unit].ColumnChunks()[p.leaf].Pages(), node: p, keep: keep}
+	for at := 0; at < from; {
+		page, err := o.pages.ReadPage()
+		if err != nil {
+			o.close()
+			return nil, err
+		}
+		at += int(page.NumValues())
+		parquet.Release(page)
+	}
+	return o, nil
+}
+
+func (o *otherPages) close() {
+	o.free()
+	o.pages.Close()
+}
+
+func (o *otherPages) free() {
+	if o.page != nil {
+		parquet.Release(o.page)
+		o.page = nil
+	}
+}
+
+// next returns the next page's values in the raw form of the column, io.EOF behind the last.
+func (o *otherPages) next() (*vec, error) {
+	o.free()
+	page, err := o.pages.ReadPage()
+	if err != nil {
+		return nil, err
+	}
+	o.page = page
+	rows := int(page.NumValues())
+	if rows < 0 {
+		return nil, errors.New("a page claims less than no rows")
+	}
+	v := &vec{n: rows}
+	present := rows
+	switch {
+	case o.nested:
+		if o.rep, err = allLevels(page.RepetitionLevels(), o.node.maxRep, 0, rows); err == nil {
+			o.def, err = allLevels(page.DefinitionLevels(), o.node.maxDef, o.node.maxDef, rows)
+		}
+		if err != nil {
+			return nil, err
+		}
+		present = bytes.Count(o.def, []byte{o.node.maxDef})
+	case o.node.maxDef == 1:
+		present = o.buf.validity(v, page.DefinitionLevels(), rows)
+	}
+	data := page.Data()
+	if d := page.Dictionary(); d != nil {
+		if d != o.dict {
+			o.dict, o.words = d, &vec{n: d.Len()}
+			raw := d.Page().Data()
+			if err := fillVec(o.words, new(pageBuffer), &raw, o.node, d.Len()); err != nil {
+				return nil, err
+			}
+			if o.keep {
+				o.words = o.words.clone()
+			}
+		}
+		v.dict = o.words
+		v.idx = data.Int32()
+		if len(v.idx) < present {
+			return nil, fmt.Errorf("a page has %d values for %d rows", len(v.idx), present)
+		}
+		v.idx = v.idx[:present]
+		for _, x := range v.idx {
+			if uint32(x) >= uint32(o.words.n) {
+				return nil, fmt.Errorf("a page refers to entry %d of a dictionary of %d", x, o.words.n)
+			}
+		}
+	} else if err := fillVec(v, &o.buf, &data, o.node, present); err != nil {
+		return nil, err
+	}
+	if o.keep {
+		v = v.clone()
+	}
+	return v, nil
+}
+
+// allLevels are as many levels as a page has values; parquet-go gives none where all are the same.
+func allLevels(levels []byte, most, same byte, n int) ([]byte, error) {
+	if len(levels) == 0 && most == 0 {
+		return bytes.Repeat([]byte{same}, n), nil
+	}
+	if len(levels) != n {
+		return nil, fmt.Errorf("a page has %d levels for %d values", len(levels), n)
+	}
+	return levels, nil
 }
 
 // pageBuffer is memory that pages share, one after the other; with mem, each page gets its own.

@@ -4,110 +4,105 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/encoding"
-	"github.com/parquet-go/parquet-go/format"
 )
-
-type parquetValues = encoding.Values
 
 // leafCursor walks the values of one column chunk with their levels.
 type leafCursor struct {
-	pages  parquet.Pages
-	page   parquet.Page
-	bools  *boolPages // in place of pages
-	values parquet.ValueReader
-	buf    []parquet.Value
-	at, n  int
-	one    vec
-	pbuf   pageBuffer
+	f      *parquetFile
+	unit   int
+	node   *pnode     // with the type of the leaf, where that is repeated itself
+	pages  *flatPages // nil when there are no more
+	other  *otherPages
+	page   levelled
+	at     int // of the page's levels
+	packed int // of its values
+	before int // values of the pages before, with those that are not there
 }
 
-// peek returns the next value, or false at the end of the chunk.
-func (c *leafCursor) peek() (*parquet.Value, bool) {
-	for c.at == c.n {
-		if c.bools != nil {
-			n, err := c.bools.ReadValues(c.buf[:cap(c.buf)])
-			if c.at, c.n = 0, n; err == io.EOF {
-				return nil, false
-			}
-			if err != nil {
-				panic(err)
-			}
-			continue
-		}
-		if c.page == nil {
-			page, err := c.pages.ReadPage()
-			if err == io.EOF {
-				return nil, false
-			}
-			if err != nil {
-				panic(err)
-			}
-			c.page, c.values = page, page.Values()
-		}
-		n, err := c.values.ReadValues(c.buf[:cap(c.buf)])
-		c.at, c.n = 0, n
-		if n == 0 {
-			if err != nil && err != io.EOF {
-				panic(err)
-			}
-			parquet.Release(c.page)
-			c.page = nil
-		}
+// levelled is a page of a nested column: of v.n values, those are there whose definition level is the highest.
+type levelled struct {
+	v        *vec
+	rep, def []byte
+}
+
+func (f *parquetFile) newLeafCursor(unit int, n *pnode) *leafCursor {
+	c := &leafCursor{f: f, unit: unit, node: n, page: levelled{v: &vec{}}}
+	if n.repeated {
+		leaf := *n
+		leaf.typ, _ = leafType(n.elem)
+		c.node = &leaf
 	}
-	return &c.buf[c.at], true
+	var ok bool
+	if c.pages, ok = f.flatPages(unit, c.node); ok {
+		c.pages.nested = true
+	}
+	return c
+}
+
+// more says whether there is a value at the cursor.
+func (c *leafCursor) more() bool {
+	for c.at == c.page.v.n {
+		c.before += c.page.v.n
+		page, err := c.read()
+		if err == io.EOF {
+			c.page = levelled{v: &vec{}}
+			c.at = 0
+			return false
+		}
+		if err != nil {
+			panic(err)
+		}
+		c.page, c.at, c.packed = page, 0, 0
+	}
+	return true
+}
+
+func (c *leafCursor) read() (levelled, error) {
+	if c.pages != nil {
+		c.pages.mem.release()
+		v, err := c.pages.next()
+		if err != errOtherPage {
+			return levelled{v, c.pages.rep, c.pages.def}, err
+		}
+		c.pages.close()
+		c.pages = nil
+	}
+	if c.other == nil {
+		var err error
+		if c.other, err = c.f.otherPages(c.unit, c.node, c.before, false); err != nil {
+			return levelled{}, err
+		}
+		c.other.nested = true
+	}
+	v, err := c.other.next()
+	return levelled{v, c.other.rep, c.other.def}, err
+}
+
+func (c *leafCursor) rep() byte { return c.page.rep[c.at] }
+func (c *leafCursor) def() byte { return c.page.def[c.at] }
+
+// skip moves behind the value at the cursor.
+func (c *leafCursor) skip() {
+	if c.def() == c.node.maxDef {
+		c.packed++
+	}
+	c.at++
 }
 
 func (c *leafCursor) close() {
-	if c.bools != nil {
-		c.bools.pages.close()
-		return
+	if c.pages != nil {
+		c.pages.close()
 	}
-	if c.page != nil {
-		parquet.Release(c.page)
+	if c.other != nil {
+		c.other.close()
 	}
-	c.pages.Close()
-}
-
-// boolPages reads the booleans of a nested column with their levels: parquet-go takes one value in eight of a run
-// for the run.
-type boolPages struct {
-	pages  *flatPages
-	v      *vec // what is left of the page's values
-	at     int  // of the page's levels
-	packed int
-}
-
-// ReadValues is that of parquet.ValueReader, without an end before there is nothing more.
-func (b *boolPages) ReadValues(buf []parquet.Value) (n int, err error) {
-	for b.v == nil || b.at == b.v.n {
-		b.pages.mem.release()
-		if b.v, err = b.pages.next(); err != nil {
-			return 0, err
-		}
-		b.at, b.packed = 0, 0
-	}
-	for ; n < len(buf) && b.at < b.v.n; n++ {
-		value := parquet.NullValue()
-		if b.pages.def[b.at] == b.pages.node.maxDef {
-			i, _ := b.v.at(b.packed)
-			value = parquet.BooleanValue(i == 1)
-			b.packed++
-		}
-		buf[n] = value.Level(int(b.pages.rep[b.at]), int(b.pages.def[b.at]), b.pages.node.leaf)
-		b.at++
-	}
-	return n, nil
 }
 
 var errCutOff = errors.New("a column ends before its row group does")
 
 // assembler builds nested values in canonical form out of the leaves' levels.
 type assembler struct {
-	cursors map[int]*leafCursor
-	bools   map[int]*pnode // leaves that are booleans
+	cursors []*leafCursor // by leaf; nil: not read
 	scratch []byte
 }
 
@@ -116,11 +111,11 @@ type part struct {
 	node   *pnode
 	dst    *typ
 	conv   conv
-	kids   []*part // by the fields of dst; nil where the file lacks one. List: its element. Map: key, value.
-	shape  kind    // kList, kMap, kStruct, or a leaf
-	leaves []int   // those that are read below
-	peek   int     // one of them
-	asList bool    // a repeated node that is its own list
+	kids   []*part  // by the fields of dst; nil where the file lacks one. List: its element. Map: key, value.
+	shape  kind     // kList, kMap, kStruct, or a leaf
+	leaves []*pnode // those that are read below
+	peek   int      // the column chunk of one of them
+	asList bool     // a repeated node that is its own list
 }
 
 func (a *assembler) plan(n *pnode, src, dst typ, w want, inner bool) (*part, error) {
@@ -184,10 +179,7 @@ func (a *assembler) plan(n *pnode, src, dst typ, w want, inner bool) (*part, err
 			return nil, err
 		}
 		p.conv = c
-		p.leaves = []int{n.leaf}
-		if n.elem.Type.V == format.Boolean {
-			a.bools[n.leaf] = n
-		}
+		p.leaves = []*pnode{n}
 	}
 	for _, k := range p.kids {
 		if k != nil {
@@ -195,24 +187,24 @@ func (a *assembler) plan(n *pnode, src, dst typ, w want, inner bool) (*part, err
 		}
 	}
 	if len(p.leaves) == 0 {
-		p.leaves = []int{n.leaf} // no field is wanted, but whether the struct is there is
+		p.leaves = []*pnode{n.firstLeaf()} // no field is wanted, but whether the struct is there is
 	}
-	p.peek = p.leaves[0]
+	p.peek = p.leaves[0].leaf
 	return p, nil
 }
 
-func (a *assembler) next(leaf int) *parquet.Value {
-	v, ok := a.cursors[leaf].peek()
-	if !ok {
+// next is the cursor of a leaf, at a value.
+func (a *assembler) next(leaf int) *leafCursor {
+	c := a.cursors[leaf]
+	if !c.more() {
 		panic(errCutOff)
 	}
-	return v
+	return c
 }
 
 func (a *assembler) skip(p *part) {
 	for _, l := range p.leaves {
-		a.next(l)
-		a.cursors[l].at++
+		a.next(l.leaf).skip()
 	}
 }
 
@@ -221,7 +213,7 @@ func (a *assembler) cell(dst []byte, p *part) []byte {
 	n := p.node
 	switch p.shape {
 	case kStruct:
-		if n.optional && a.next(p.peek).DefinitionLevel() < int(n.maxDef) {
+		if n.optional && a.next(p.peek).def() < n.maxDef {
 			a.skip(p)
 			return appendNull(dst)
 		}
@@ -240,15 +232,15 @@ func (a *assembler) cell(dst []byte, p *part) []byte {
 		return dst
 	case kList, kMap:
 		r := n.items
-		def := a.next(p.peek).DefinitionLevel()
+		def := a.next(p.peek).def()
 		if p.asList {
 			r = n
-		} else if n.optional && def < int(n.maxDef) {
+		} else if n.optional && def < n.maxDef {
 			a.skip(p)
 			return appendNull(dst)
 		}
 		dst = append(dst, 1)
-		if def < int(r.maxDef) {
+		if def < r.maxDef {
 			a.skip(p)
 			return append(dst, 0)
 		}
@@ -259,8 +251,7 @@ func (a *assembler) cell(dst []byte, p *part) []byte {
 			} else {
 				dst = a.cell(append(dst, 1), p.kids[0])
 			}
-			v, ok := a.cursors[p.peek].peek()
-			if !ok || v.RepetitionLevel() < int(r.maxRep) {
+			if c := a.cursors[p.peek]; !c.more() || c.rep() < r.maxRep {
 				break
 			}
 		}
@@ -269,96 +260,36 @@ func (a *assembler) cell(dst []byte, p *part) []byte {
 		}
 		return append(dst, 0)
 	}
-	c := a.cursors[n.leaf]
-	v := a.next(n.leaf)
-	defer func() { c.at++ }()
-	if v.IsNull() || v.DefinitionLevel() < int(n.maxDef) {
+	c := a.next(n.leaf)
+	if c.def() < c.node.maxDef {
+		c.skip()
 		return appendNull(dst)
 	}
 	if n.typ.kind == kNull {
 		panic(errNoNull)
 	}
-	i, b := c.raw(v, n)
+	i, b := c.page.v.at(c.packed)
 	if p.conv != nil {
 		var err error
 		if i, b, err = p.conv(i, b, &a.scratch); err != nil {
 			panic(err)
 		}
 	}
+	c.skip()
 	return appendCell(dst, p.dst, i, b)
-}
-
-// raw brings one value into the raw form of its node's type, by the same code as whole pages.
-func (c *leafCursor) raw(v *parquet.Value, n *pnode) (int64, []byte) {
-	leafTyp, _ := leafType(n.elem)
-	switch v.Kind() {
-	case parquet.Boolean:
-		if v.Boolean() {
-			return 1, nil
-		}
-		return 0, nil
-	case parquet.Int32:
-		if leafTyp.kind == kInt && leafTyp.unsigned {
-			return int64(uint32(v.Int32())), nil
-		}
-		return int64(v.Int32()), nil
-	case parquet.Int64:
-		return v.Int64(), nil
-	case parquet.Float:
-		return floatBits(float64(v.Float())), nil
-	case parquet.Double:
-		return floatBits(v.Double()), nil
-	}
-	tmp := &pnode{elem: n.elem, typ: leafTyp}
-	var data parquetValues
-	if v.Kind() == parquet.Int96 {
-		x := v.Int96()
-		b := make([]byte, 12)
-		for k := range 3 {
-			b[4*k], b[4*k+1], b[4*k+2], b[4*k+3] = byte(x[k]), byte(x[k]>>8), byte(x[k]>>16), byte(x[k]>>24)
-		}
-		data = encoding.Int96ValuesFromBytes(b)
-	} else {
-		b := v.ByteArray()
-		if n.elem.Type.V == format.FixedLenByteArray {
-			data = encoding.FixedLenByteArrayValues(b, len(b))
-		} else {
-			data = encoding.ByteArrayValues(b, []uint32{0, uint32(len(b))})
-		}
-	}
-	c.one = vec{n: 1}
-	if len(v.Bytes()) == 0 && v.Kind() != parquet.Int96 {
-		return 0, []byte{}
-	}
-	if err := fillVec(&c.one, &c.pbuf, &data, tmp, 1); err != nil {
-		panic(err)
-	}
-	return c.one.at(0)
 }
 
 // scanNested reads one nested column of a row group.
 func (f *parquetFile) scanNested(unit int, p *pnode, w want, n int, yield func(int, *vec) error) error {
-	a := &assembler{cursors: map[int]*leafCursor{}, bools: map[int]*pnode{}}
+	a := &assembler{cursors: make([]*leafCursor, len(f.file.Metadata().RowGroups[unit].Columns))}
 	plan, err := a.plan(p, p.typ, w.dst, w, false)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		for _, c := range a.cursors {
-			c.close()
-		}
-	}()
 	for _, l := range plan.leaves {
-		c := &leafCursor{buf: make([]parquet.Value, 256)}
-		if node := a.bools[l]; node != nil {
-			if pages, ok := f.flatPages(unit, node); ok {
-				c.bools = &boolPages{pages: pages}
-			}
-		}
-		if c.bools == nil {
-			c.pages = f.file.RowGroups()[unit].ColumnChunks()[l].Pages()
-		}
-		a.cursors[l] = c
+		c := f.newLeafCursor(unit, l)
+		defer c.close()
+		a.cursors[l.leaf] = c
 	}
 	const step = 1024
 	var cell []byte
@@ -372,7 +303,7 @@ func (f *parquetFile) scanNested(unit int, p *pnode, w want, n int, yield func(i
 		r := 0
 		for ; r < rows && len(v.data) < 8<<20; r++ {
 			for _, l := range plan.leaves {
-				if a.next(l).RepetitionLevel() != 0 {
+				if a.next(l.leaf).rep() != 0 {
 					return errors.New("the columns of a nested value disagree about where its rows begin")
 				}
 			}
@@ -394,9 +325,9 @@ func (f *parquetFile) scanNested(unit int, p *pnode, w want, n int, yield func(i
 		}
 		at += r
 	}
-	for l, c := range a.cursors {
-		if _, more := c.peek(); more {
-			return fmt.Errorf("leaf column %d has more rows than the %d of its row group", l, n)
+	for _, l := range plan.leaves {
+		if a.cursors[l.leaf].more() {
+			return fmt.Errorf("leaf column %d has more rows than the %d of its row group", l.leaf, n)
 		}
 	}
 	return nil

@@ -35,11 +35,14 @@ type flatPages struct {
 	bools    *vec // false and true, as a dictionary
 	gzip     *gzip.Reader
 	brotli   *brotli.Reader
-	rep, def []byte // levels of the page that next returned, where the column is nested
+	nested   bool
+	rep, def []byte // levels of the page that next returned, if nested
 }
 
 // oldDictionary is what writers before 2.0 call a dictionary's encoding, and DuckDB still does.
 const oldDictionary = format.Encoding(2)
+
+type parquetValues = encoding.Values
 
 var errOtherPage = errors.New("a page of another kind")
 
@@ -150,7 +153,7 @@ func (f *flatPages) next() (*vec, error) {
 			}
 		case format.DataPage:
 			d := &h.DataPageHeader.V
-			if !h.DataPageHeader.Valid || f.node.maxDef > 0 && d.DefinitionLevelEncoding != format.RLE {
+			if !h.DataPageHeader.Valid || f.node.maxDef > 0 && d.DefinitionLevelEncoding != format.RLE || f.node.maxRep > 0 && d.RepetitionLevelEncoding != format.RLE {
 				return nil, errOtherPage
 			}
 			page, err := f.unpack(stored, int(h.UncompressedPageSize), true)
@@ -293,7 +296,7 @@ func (f *flatPages) values(rows int, rep, def, page []byte, enc format.Encoding)
 	present := rows
 	var err error
 	switch {
-	case f.node.maxRep > 0 || f.node.maxDef > 1:
+	case f.nested:
 		if f.rep, err = f.levels(f.rep[:0], rep, rows, f.node.maxRep, 0); err == nil {
 			f.def, err = f.levels(f.def[:0], def, rows, f.node.maxDef, f.node.maxDef)
 		}
@@ -417,17 +420,42 @@ func (f *flatPages) validity(src []byte, rows int) ([]bool, int, error) {
 
 // levels reads levels from 0 to most, which are `same` where the page leaves them out.
 func (f *flatPages) levels(dst, src []byte, rows int, most, same byte) ([]byte, error) {
-	if len(src) == 0 {
+	if len(src) == 0 || most == 0 {
 		return append(dst, bytes.Repeat([]byte{same}, rows)...), nil
 	}
-	idx, err := f.hybrid(src, rows, uint(bits.Len8(most)))
-	for _, x := range idx {
-		if uint32(x) > uint32(most) {
-			return dst, fmt.Errorf("a level is %d where %d is the highest", x, most)
+	width := uint(bits.Len8(most))
+	for len(dst) < rows {
+		u, k := binary.Uvarint(src)
+		if k <= 0 || k == len(src) {
+			return dst, fmt.Errorf("a page has %d levels for %d values", len(dst), rows)
 		}
-		dst = append(dst, byte(x))
+		src = src[k:]
+		count := u >> 1
+		if u&1 == 0 {
+			if src[0] > most {
+				return dst, fmt.Errorf("a level is %d where %d is the highest", src[0], most)
+			}
+			for range min(count, uint64(rows-len(dst))) {
+				dst = append(dst, src[0])
+			}
+			src = src[1:]
+			continue
+		}
+		run := src[:min(min(count, uint64(len(src)))*uint64(width), uint64(len(src)))]
+		for bit := uint(0); bit+width <= uint(len(run))*8 && len(dst) < rows; bit += width {
+			word := uint(run[bit>>3])
+			if int(bit>>3)+1 < len(run) {
+				word |= uint(run[bit>>3+1]) << 8
+			}
+			x := byte(word >> (bit & 7) & (1<<width - 1))
+			if x > most {
+				return dst, fmt.Errorf("a level is %d where %d is the highest", x, most)
+			}
+			dst = append(dst, x)
+		}
+		src = src[len(run):]
 	}
-	return dst, err
+	return dst, nil
 }
 
 // indexes reads n places in the dictionary.

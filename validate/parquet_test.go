@@ -3,6 +3,7 @@ package validate
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math/rand"
@@ -19,6 +20,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
 	"github.com/parquet-go/parquet-go/encoding"
+	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 	"pgregory.net/rapid"
 )
@@ -537,6 +539,21 @@ func TestFootersThatLie(t *testing.T) {
 	}
 }
 
+// TestFooterLongerThanItsFile: no memory is made for a footer before it is known to be there.
+func TestFooterLongerThanItsFile(t *testing.T) {
+	good := parquetSide(t, []struct{ ID int64 }{{1}})
+	b, err := os.ReadFile(good.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary.LittleEndian.PutUint32(b[len(b)-8:], 1<<32-1)
+	bad := fileSide(t, "long.parquet", string(b))
+	_, err = Run(t.Context(), Options{Left: good, Right: bad, Key: []string{"ID"}})
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("long.parquet: the footer says that it has %d bytes, the file has %d", 1<<32-1, len(b))) || Hint(err) == "" {
+		t.Errorf("%v (hint: %s)", err, Hint(err))
+	}
+}
+
 // FuzzParquet: whatever a file holds, it is compared or refused by name; nothing panics.
 func FuzzParquet(f *testing.F) {
 	type row struct {
@@ -574,4 +591,160 @@ func FuzzParquet(f *testing.F) {
 			t.Errorf("a file differs from itself: %+v", res.Rows)
 		}
 	})
+}
+
+// TestNestedHoweverWritten: nested columns of any encoding, codec, page version and page size are what JSON has, and so
+// are pages of one encoding behind those of another.
+func TestNestedHoweverWritten(t *testing.T) {
+	type may = struct {
+		Text string
+		More []*float64 `parquet:",list"`
+		Deep [][]int64  `parquet:",list"`
+	}
+	type plain struct {
+		ID   int64
+		Must struct {
+			Flag *bool `parquet:",optional"`
+			N    int32
+		}
+		May  *may `parquet:",optional"`
+		Many []string
+		Map  map[string]int32
+	}
+	type words struct {
+		ID   int64 `parquet:",dict"`
+		Must struct {
+			Flag *bool `parquet:",optional"`
+			N    int32 `parquet:",dict"`
+		}
+		May *struct {
+			Text string     `parquet:",dict"`
+			More []*float64 `parquet:",list" parquet-element:",dict"`
+			Deep [][]int64  `parquet:",list"`
+		} `parquet:",optional"`
+		Many []string         `parquet:",dict"`
+		Map  map[string]int32 `parquet-key:",dict" parquet-value:",dict"`
+	}
+	type deltas struct {
+		ID   int64 `parquet:",delta"`
+		Must struct {
+			Flag *bool `parquet:",optional"`
+			N    int32 `parquet:",delta"`
+		}
+		May *struct {
+			Text string     `parquet:",delta"`
+			More []*float64 `parquet:",list" parquet-element:",split"`
+			Deep [][]int64  `parquet:",list"`
+		} `parquet:",optional"`
+		Many []string
+		Map  map[string]int32 `parquet-key:",delta" parquet-value:",delta"`
+	}
+	seed := time.Now().UnixNano()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewSource(seed))
+	var rows []plain
+	var lines strings.Builder
+	for i := range 700 {
+		x := plain{ID: int64(i), Many: []string{}, Map: map[string]int32{}}
+		x.Must.N = rng.Int31n(9)
+		if yes := rng.Intn(2) == 0; rng.Intn(5) > 0 {
+			x.Must.Flag = &yes
+		}
+		if rng.Intn(4) > 0 {
+			x.May = &may{Text: strings.Repeat("z", rng.Intn(5)), More: []*float64{}, Deep: [][]int64{}}
+			for range rng.Intn(4) {
+				y := float64(rng.Intn(99)) / 4
+				x.May.More, x.May.Deep = append(x.May.More, &y, nil), append(x.May.Deep, []int64{rng.Int63n(9), 5}[:rng.Intn(3)])
+			}
+		}
+		for range rng.Intn(3) {
+			x.Many = append(x.Many, fmt.Sprint(rng.Intn(20)))
+			x.Map[fmt.Sprint("k", rng.Intn(9))] = rng.Int31n(100)
+		}
+		rows = append(rows, x)
+		line, err := json.Marshal(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines.Write(append(line, '\n'))
+	}
+	same := func(name string, l, r Input, exclude ...string) {
+		t.Helper()
+		res, err := Run(t.Context(), Options{Left: l, Right: r, Key: []string{"ID"}, Exclude: exclude})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if res.Verdict != Equal || res.Rows.Equal != int64(len(rows)) || len(res.Columns)+len(exclude) != 4 {
+			t.Errorf("%s: %s, %+v, %d columns", name, res.Verdict, res.Rows, len(res.Columns))
+		}
+	}
+	var asWords []words
+	var asDeltas []deltas
+	for _, x := range rows {
+		asWords, asDeltas = append(asWords, words(x)), append(asDeltas, deltas(x))
+	}
+	truth := fileSide(t, "truth.ndjson", lines.String())
+	first := parquetSide(t, rows)
+	same("JSON", first, truth, "Map") // which JSON has as structs
+	for _, codec := range []compress.Codec{&parquet.Uncompressed, &parquet.Zstd, &parquet.Snappy, &parquet.Lz4Raw, &parquet.Gzip, &parquet.Brotli} {
+		for _, version := range []int{1, 2} {
+			for _, size := range []int{64, 1 << 20} {
+				opts := []parquet.WriterOption{parquet.Compression(codec), parquet.DataPageVersion(version), parquet.PageBufferSize(size),
+					parquet.DefaultEncodingFor(parquet.ByteArray, &parquet.Plain)}
+				name := fmt.Sprintf("%s, version %d, pages of %d", codec, version, size)
+				same(name, first, parquetSide(t, rows, opts...))
+				same(name+", words", first, parquetSide(t, asWords, opts...))
+				if codec != &parquet.Lz4Raw {
+					same(name+", deltas", first, parquetSide(t, asDeltas, opts...))
+				}
+				if codec == &parquet.Uncompressed {
+					half := len(rows) / 2
+					same(name+", joined", first, joined(t, parquetSide(t, rows[:half], opts...), parquetSide(t, asDeltas[half:], opts...)))
+				}
+			}
+		}
+	}
+}
+
+// joined is a Parquet file of one row group, in which the pages of b's columns follow those of a's.
+func joined(t *testing.T, a, b Input) Input {
+	t.Helper()
+	var data [2][]byte
+	var metas [2]*format.FileMetaData
+	for i, in := range []Input{a, b} {
+		var err error
+		if data[i], err = os.ReadFile(in.Path); err != nil {
+			t.Fatal(err)
+		}
+		f, err := parquet.OpenFile(bytes.NewReader(data[i]), int64(len(data[i])))
+		if err != nil {
+			t.Fatal(err)
+		}
+		metas[i] = f.Metadata()
+	}
+	out, all := []byte("PAR1"), *metas[0]
+	group := &all.RowGroups[0]
+	for k := range group.Columns {
+		c := &group.Columns[k]
+		m := &c.MetaData
+		start := len(out)
+		for i := range metas {
+			from := metas[i].RowGroups[0].Columns[k].MetaData
+			out = append(out, data[i][from.DataPageOffset:from.DataPageOffset+from.TotalCompressedSize]...)
+		}
+		next := metas[1].RowGroups[0].Columns[k].MetaData
+		m.NumValues += next.NumValues
+		m.TotalUncompressedSize += next.TotalUncompressedSize
+		m.DataPageOffset, m.TotalCompressedSize = int64(start), int64(len(out)-start)
+		m.Encoding = append(slices.Clone(m.Encoding), next.Encoding...)
+		c.ColumnIndexOffset, c.ColumnIndexLength, c.OffsetIndexOffset, c.OffsetIndexLength = 0, 0, 0, 0
+	}
+	group.NumRows += metas[1].RowGroups[0].NumRows
+	all.NumRows = group.NumRows
+	footer, err := thrift.Marshal(new(thrift.CompactProtocol), &all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out = append(binary.LittleEndian.AppendUint32(append(out, footer...), uint32(len(footer))), "PAR1"...)
+	return fileSide(t, "joined.parquet", string(out))
 }
