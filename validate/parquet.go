@@ -1,7 +1,6 @@
 package validate
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -465,35 +464,24 @@ func (f *parquetFile) scanFlat(unit int, p *pnode, w want, n int, keep *lease, y
 		at += v.n
 		return err
 	}
-	err = errOtherPage
-	if pages, ok := f.flatPages(unit, p); ok {
+	pages, err := f.flatPages(unit, p)
+	if err != nil {
+		return err
+	}
+	for err == nil {
 		var v *vec
-		for err = nil; err == nil; {
-			if v, err = pages.next(); err == nil {
-				err = page(v)
-			}
-			if keep == nil {
-				pages.mem.release()
-			}
+		if v, err = pages.next(); err == nil {
+			err = page(v)
 		}
-		if keep != nil {
-			keep.got = append(keep.got, pages.mem.got...)
-			pages.mem.got = nil
-		}
-		pages.close()
-	}
-	if err == errOtherPage {
-		var other *otherPages
-		if other, err = f.otherPages(unit, p, at, keep != nil); err == nil {
-			defer other.close()
-		}
-		for err == nil {
-			var v *vec
-			if v, err = other.next(); err == nil {
-				err = page(v)
-			}
+		if keep == nil {
+			pages.mem.release()
 		}
 	}
+	if keep != nil {
+		keep.got = append(keep.got, pages.mem.got...)
+		pages.mem.got = nil
+	}
+	pages.close()
 	if err == io.EOF && at != n {
 		return fmt.Errorf("has %d rows where its row group has %d", at, n)
 	}
@@ -501,119 +489,6 @@ func (f *parquetFile) scanFlat(unit int, p *pnode, w want, n int, keep *lease, y
 		return nil
 	}
 	return err
-}
-
-// otherPages are pages of a column chunk that parquet-go reads: those of an encoding that flatPages does not know.
-type otherPages struct {
-	pages    parquet.Pages
-	node     *pnode
-	keep     bool // what next returns outlives the next call
-	nested   bool
-	page     parquet.Page // what next returned lies in its memory
-	dict     parquet.Dictionary
-	words    *vec // of dict
-	buf      pageBuffer
-	rep, def []byte // levels of page, where the column is nested
-}
-
-// otherPages begins behind so many values.
-func (f *parquetFile) otherPages(unit int, p *pnode, from int, keep bool) (*otherPages, error) {
-	if f.file.Metadata().RowGroups[unit].Columns[p.leaf].MetaData.Codec == format.Lz4Raw {
-		// parquet-go's pages that did not shrink to a third come out as whatever the memory held before.
-		return nil, withHint(errors.New("LZ4_RAW is read in plain and dictionary pages alone"), "write the file with another compression, or leave the column out with --exclude")
-	}
-	o := &otherPages{pages: f.file.RowGroups()[unit].ColumnChunks()[p.leaf].Pages(), node: p, keep: keep}
-	for at := 0; at < from; {
-		page, err := o.pages.ReadPage()
-		if err != nil {
-			o.close()
-			return nil, err
-		}
-		at += int(page.NumValues())
-		parquet.Release(page)
-	}
-	return o, nil
-}
-
-func (o *otherPages) close() {
-	o.free()
-	o.pages.Close()
-}
-
-func (o *otherPages) free() {
-	if o.page != nil {
-		parquet.Release(o.page)
-		o.page = nil
-	}
-}
-
-// next returns the next page's values in the raw form of the column, io.EOF behind the last.
-func (o *otherPages) next() (*vec, error) {
-	o.free()
-	page, err := o.pages.ReadPage()
-	if err != nil {
-		return nil, err
-	}
-	o.page = page
-	rows := int(page.NumValues())
-	if rows < 0 {
-		return nil, errors.New("a page claims less than no rows")
-	}
-	v := &vec{n: rows}
-	present := rows
-	switch {
-	case o.nested:
-		if o.rep, err = allLevels(page.RepetitionLevels(), o.node.maxRep, 0, rows); err == nil {
-			o.def, err = allLevels(page.DefinitionLevels(), o.node.maxDef, o.node.maxDef, rows)
-		}
-		if err != nil {
-			return nil, err
-		}
-		present = bytes.Count(o.def, []byte{o.node.maxDef})
-	case o.node.maxDef == 1:
-		present = o.buf.validity(v, page.DefinitionLevels(), rows)
-	}
-	data := page.Data()
-	if d := page.Dictionary(); d != nil {
-		if d != o.dict {
-			o.dict, o.words = d, &vec{n: d.Len()}
-			raw := d.Page().Data()
-			if err := fillVec(o.words, new(pageBuffer), &raw, o.node, d.Len()); err != nil {
-				return nil, err
-			}
-			if o.keep {
-				o.words = o.words.clone()
-			}
-		}
-		v.dict = o.words
-		v.idx = data.Int32()
-		if len(v.idx) < present {
-			return nil, fmt.Errorf("a page has %d values for %d rows", len(v.idx), present)
-		}
-		v.idx = v.idx[:present]
-		for _, x := range v.idx {
-			if uint32(x) >= uint32(o.words.n) {
-				return nil, fmt.Errorf("a page refers to entry %d of a dictionary of %d", x, o.words.n)
-			}
-		}
-	} else if err := fillVec(v, &o.buf, &data, o.node, present); err != nil {
-		return nil, err
-	}
-	if o.keep {
-		v = v.clone()
-	}
-	return v, nil
-}
-
-// allLevels are as many levels as a page has values; parquet-go gives none where all are the same.
-func allLevels(levels []byte, most, same byte, n int) ([]byte, error) {
-	if len(levels) == 0 && most == 0 {
-		return bytes.Repeat([]byte{same}, n), nil
-	}
-	if len(levels) != n {
-		return nil, fmt.Errorf("a page has %d levels for %d values", len(levels), n)
-	}
-	return levels, nil
 }
 
 // pageBuffer is memory that pages share, one after the other; with mem, each page gets its own.
@@ -643,28 +518,6 @@ func (b *pageBuffer) offsets(n int) []uint32 {
 		b.offs = make([]uint32, n)
 	}
 	return b.offs[:n]
-}
-
-// validity sets v.valid from definition levels of 0 and 1 and counts the values that are there.
-func (b *pageBuffer) validity(v *vec, levels []byte, rows int) int {
-	present := 0
-	for _, l := range levels {
-		present += int(l & 1)
-	}
-	if len(levels) != rows {
-		panic(fmt.Errorf("a page has %d levels for %d rows", len(levels), rows))
-	}
-	if present == rows {
-		return rows
-	}
-	if cap(b.valid) < rows {
-		b.valid = make([]bool, rows)
-	}
-	v.valid = b.valid[:rows]
-	for i, l := range levels {
-		v.valid[i] = l == 1
-	}
-	return present
 }
 
 const julianEpoch = 2440588

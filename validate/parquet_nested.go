@@ -6,80 +6,49 @@ import (
 	"io"
 )
 
-// leafCursor walks the values of one column chunk with their levels.
+// leafCursor walks the values of one column chunk with their levels. Those are there whose definition level is the
+// highest.
 type leafCursor struct {
-	f      *parquetFile
-	unit   int
-	node   *pnode     // with the type of the leaf, where that is repeated itself
-	pages  *flatPages // nil when there are no more
-	other  *otherPages
-	page   levelled
-	at     int // of the page's levels
-	packed int // of its values
-	before int // values of the pages before, with those that are not there
+	pages  *flatPages
+	node   *pnode
+	v      *vec // of the page
+	at     int  // of the page's levels
+	packed int  // of its values
 }
 
-// levelled is a page of a nested column: of v.n values, those are there whose definition level is the highest.
-type levelled struct {
-	v        *vec
-	rep, def []byte
-}
-
-func (f *parquetFile) newLeafCursor(unit int, n *pnode) *leafCursor {
-	c := &leafCursor{f: f, unit: unit, node: n, page: levelled{v: &vec{}}}
+func (f *parquetFile) newLeafCursor(unit int, n *pnode) (*leafCursor, error) {
 	if n.repeated {
 		leaf := *n
 		leaf.typ, _ = leafType(n.elem)
-		c.node = &leaf
+		n = &leaf
 	}
-	var ok bool
-	if c.pages, ok = f.flatPages(unit, c.node); ok {
-		c.pages.nested = true
+	pages, err := f.flatPages(unit, n)
+	if err != nil {
+		return nil, err
 	}
-	return c
+	pages.nested = true
+	return &leafCursor{pages: pages, node: n, v: &vec{}}, nil
 }
 
 // more says whether there is a value at the cursor.
 func (c *leafCursor) more() bool {
-	for c.at == c.page.v.n {
-		c.before += c.page.v.n
-		page, err := c.read()
+	for c.at == c.v.n {
+		c.pages.mem.release()
+		v, err := c.pages.next()
 		if err == io.EOF {
-			c.page = levelled{v: &vec{}}
-			c.at = 0
+			c.v, c.at = &vec{}, 0
 			return false
 		}
 		if err != nil {
 			panic(err)
 		}
-		c.page, c.at, c.packed = page, 0, 0
+		c.v, c.at, c.packed = v, 0, 0
 	}
 	return true
 }
 
-func (c *leafCursor) read() (levelled, error) {
-	if c.pages != nil {
-		c.pages.mem.release()
-		v, err := c.pages.next()
-		if err != errOtherPage {
-			return levelled{v, c.pages.rep, c.pages.def}, err
-		}
-		c.pages.close()
-		c.pages = nil
-	}
-	if c.other == nil {
-		var err error
-		if c.other, err = c.f.otherPages(c.unit, c.node, c.before, false); err != nil {
-			return levelled{}, err
-		}
-		c.other.nested = true
-	}
-	v, err := c.other.next()
-	return levelled{v, c.other.rep, c.other.def}, err
-}
-
-func (c *leafCursor) rep() byte { return c.page.rep[c.at] }
-func (c *leafCursor) def() byte { return c.page.def[c.at] }
+func (c *leafCursor) rep() byte { return c.pages.rep[c.at] }
+func (c *leafCursor) def() byte { return c.pages.def[c.at] }
 
 // skip moves behind the value at the cursor.
 func (c *leafCursor) skip() {
@@ -87,15 +56,6 @@ func (c *leafCursor) skip() {
 		c.packed++
 	}
 	c.at++
-}
-
-func (c *leafCursor) close() {
-	if c.pages != nil {
-		c.pages.close()
-	}
-	if c.other != nil {
-		c.other.close()
-	}
 }
 
 var errCutOff = errors.New("a column ends before its row group does")
@@ -268,7 +228,7 @@ func (a *assembler) cell(dst []byte, p *part) []byte {
 	if n.typ.kind == kNull {
 		panic(errNoNull)
 	}
-	i, b := c.page.v.at(c.packed)
+	i, b := c.v.at(c.packed)
 	if p.conv != nil {
 		var err error
 		if i, b, err = p.conv(i, b, &a.scratch); err != nil {
@@ -287,8 +247,11 @@ func (f *parquetFile) scanNested(unit int, p *pnode, w want, n int, yield func(i
 		return err
 	}
 	for _, l := range plan.leaves {
-		c := f.newLeafCursor(unit, l)
-		defer c.close()
+		c, err := f.newLeafCursor(unit, l)
+		if err != nil {
+			return err
+		}
+		defer c.pages.close()
 		a.cursors[l.leaf] = c
 	}
 	const step = 1024

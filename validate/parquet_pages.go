@@ -12,6 +12,7 @@ import (
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
+	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/encoding"
 	"github.com/parquet-go/parquet-go/encoding/rle"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
@@ -20,8 +21,8 @@ import (
 )
 
 // flatPages reads the pages of a column chunk without nesting, straight from the file's bytes: values stay where
-// decompression put them. It knows plain and dictionary pages and runs of booleans, which are nearly all there are;
-// for any other it returns errOtherPage, and parquet-go reads the column from that row on.
+// decompression put them. Plain and dictionary pages and runs of booleans, which are nearly all there are, it takes
+// apart itself; parquet-go decodes the other encodings.
 type flatPages struct {
 	at       io.ReaderAt
 	off, end int64
@@ -44,26 +45,31 @@ const oldDictionary = format.Encoding(2)
 
 type parquetValues = encoding.Values
 
-var errOtherPage = errors.New("a page of another kind")
-
 // What one page may claim to hold, in bytes and in rows: no writer makes such pages, only damage and malice do.
 const (
 	maxPage     = 256 << 20
 	maxPageRows = 64 << 20
 )
 
-func (f *parquetFile) flatPages(unit int, p *pnode) (*flatPages, bool) {
+func (f *parquetFile) flatPages(unit int, p *pnode) (*flatPages, error) {
 	off, end, ok := f.chunkRange(unit, p.leaf)
-	if !ok {
-		return nil, false
+	chunk := &f.file.Metadata().RowGroups[unit].Columns[p.leaf]
+	codec := chunk.MetaData.Codec
+	switch {
+	case ok:
+	case chunk.MetaData.NumValues == 0: // then there may be no pages, nowhere
+		off, end = 0, 0
+	case chunk.CryptoMetadata.Value != nil:
+		return nil, withHint(errors.New("it is encrypted"), "write it without Parquet encryption, or leave the column out with --exclude")
+	default:
+		return nil, errors.New("its pages lie outside of the file")
 	}
-	codec := f.file.Metadata().RowGroups[unit].Columns[p.leaf].MetaData.Codec
 	switch codec {
 	case format.Uncompressed, format.Zstd, format.Snappy, format.Lz4Raw, format.Gzip, format.Brotli:
 	default:
-		return nil, false
+		return nil, withHint(fmt.Errorf("it is compressed with %s, which is not read", codec), "write the file with zstd or snappy, or leave the column out with --exclude")
 	}
-	return &flatPages{at: f.bytes, off: off, end: end, readSize: 4 << 20, in: lease{pool: f.pool}, mem: lease{pool: f.pool}, codec: codec, node: p}, true
+	return &flatPages{at: f.bytes, off: off, end: end, readSize: 4 << 20, in: lease{pool: f.pool}, mem: lease{pool: f.pool}, codec: codec, node: p}, nil
 }
 
 func (f *flatPages) close() {
@@ -154,7 +160,7 @@ func (f *flatPages) next() (*vec, error) {
 		case format.DataPage:
 			d := &h.DataPageHeader.V
 			if !h.DataPageHeader.Valid || f.node.maxDef > 0 && d.DefinitionLevelEncoding != format.RLE || f.node.maxRep > 0 && d.RepetitionLevelEncoding != format.RLE {
-				return nil, errOtherPage
+				return nil, errors.New("a page has no header, or levels in an encoding of before Parquet 1.0")
 			}
 			page, err := f.unpack(stored, int(h.UncompressedPageSize), true)
 			if err != nil {
@@ -175,8 +181,8 @@ func (f *flatPages) next() (*vec, error) {
 		case format.DataPageV2:
 			d := &h.DataPageHeaderV2.V
 			r, n := int(d.RepetitionLevelsByteLength), int(d.RepetitionLevelsByteLength)+int(d.DefinitionLevelsByteLength)
-			if !h.DataPageHeaderV2.Valid || r != 0 && f.node.maxRep == 0 {
-				return nil, errOtherPage
+			if !h.DataPageHeaderV2.Valid {
+				return nil, errors.New("a page has no header")
 			}
 			if r < 0 || n < r || n > len(stored) || n > int(h.UncompressedPageSize) {
 				return nil, errors.New("a page ends within its levels")
@@ -273,7 +279,7 @@ func (f *flatPages) dictionary(h *format.PageHeader, stored []byte) error {
 		return fmt.Errorf("it claims %d values", d.NumValues)
 	}
 	if !h.DictionaryPageHeader.Valid || d.Encoding != format.Plain && d.Encoding != oldDictionary {
-		return errOtherPage
+		return fmt.Errorf("its encoding is %s", d.Encoding)
 	}
 	page, err := f.unpack(stored, int(h.UncompressedPageSize), true)
 	if err != nil {
@@ -315,7 +321,7 @@ func (f *flatPages) values(rows int, rep, def, page []byte, enc format.Encoding)
 		return v, f.plain(v, &pageBuffer{mem: &f.mem}, page, present)
 	case format.RLE:
 		if f.node.elem.Type.V != format.Boolean {
-			return nil, errOtherPage
+			break
 		}
 		runs, _, err := cutSized(page)
 		if err != nil {
@@ -346,7 +352,79 @@ func (f *flatPages) values(rows int, rep, def, page []byte, enc format.Encoding)
 		}
 		return v, nil
 	}
-	return nil, errOtherPage
+	return v, f.encoded(v, enc, page, present)
+}
+
+// encoded reads values in one of the encodings that parquet-go decodes.
+func (f *flatPages) encoded(v *vec, enc format.Encoding, page []byte, present int) error {
+	if present == 0 {
+		v.i64 = []int64{}
+		return nil
+	}
+	switch enc {
+	case format.DeltaBinaryPacked, format.DeltaLengthByteArray, format.DeltaByteArray:
+		// For as many values as it says, behind two other numbers, memory is made.
+		var count uint64
+		for rest, i := page, 0; i < 3; i++ {
+			n := 0
+			if count, n = binary.Uvarint(rest); n <= 0 {
+				return errors.New("a page ends within its header")
+			}
+			rest = rest[n:]
+		}
+		if count > maxPageRows {
+			return fmt.Errorf("a page claims %d values", count)
+		}
+	}
+	if enc == format.DeltaByteArray { // of the value before, each repeats so many bytes
+		repeated, err := parquet.DeltaBinaryPacked.DecodeInt32(nil, page)
+		sum := int64(0)
+		for _, n := range repeated {
+			sum += int64(n)
+		}
+		if err != nil {
+			return err
+		}
+		if sum > maxPage {
+			return fmt.Errorf("a page of %d bytes repeats %d", len(page), sum)
+		}
+	}
+	e, size := parquet.LookupEncoding(enc), int(f.node.elem.TypeLength.V)
+	var data parquetValues
+	var err error
+	switch f.node.elem.Type.V {
+	case format.Int32:
+		var x []int32
+		x, err = e.DecodeInt32(nil, page)
+		data = encoding.Int32Values(x)
+	case format.Int64:
+		var x []int64
+		x, err = e.DecodeInt64(nil, page)
+		data = encoding.Int64Values(x)
+	case format.Float:
+		var x []float32
+		x, err = e.DecodeFloat(nil, page)
+		data = encoding.FloatValues(x)
+	case format.Double:
+		var x []float64
+		x, err = e.DecodeDouble(nil, page)
+		data = encoding.DoubleValues(x)
+	case format.FixedLenByteArray:
+		var x []byte
+		x, err = e.DecodeFixedLenByteArray(nil, page, size)
+		data = encoding.FixedLenByteArrayValues(x, size)
+	case format.ByteArray:
+		var x []byte
+		var offs []uint32
+		x, offs, err = e.DecodeByteArray(nil, page, nil)
+		data = encoding.ByteArrayValues(x, offs)
+	default:
+		err = fmt.Errorf("values of type %s are not read in the encoding %s", f.node.elem.Type.V, enc)
+	}
+	if err != nil {
+		return err
+	}
+	return fillVec(v, &pageBuffer{mem: &f.mem}, &data, f.node, present)
 }
 
 // most is the highest index, four at a time as none waits for another.
@@ -598,7 +676,7 @@ func (f *flatPages) plain(v *vec, buf *pageBuffer, page []byte, present int) err
 		v.data, v.offs, v.gap = page, offs, 4
 		return v.narrowDecimals(buf, f.node, present)
 	default:
-		return errOtherPage
+		return fmt.Errorf("its physical type %s is not known", f.node.elem.Type.V)
 	}
 	return fillVec(v, buf, &data, f.node, present)
 }
