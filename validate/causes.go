@@ -131,8 +131,10 @@ func (s *suspect) hear(l, r []byte) {
 		}
 		for _, per := range []int64{1e9, 1e6, 1e3} {
 			for side := range int8(2) {
-				if x := (suspicion{cause: causeUnit, n: per, side: side}); s.fits(x, l, r) {
-					s.count(x)
+				for _, how := range []string{"cut", "rounded"} {
+					if x := (suspicion{cause: causeUnit, n: per, side: side, param: how}); s.fits(x, l, r) {
+						s.count(x)
+					}
 				}
 			}
 		}
@@ -428,6 +430,11 @@ func (s *suspect) fits(x suspicion, l, r []byte) bool {
 		}
 		per := big.NewInt(x.n)
 		cut := new(big.Int)
+		if x.param == "rounded" { // half either way, as databases differ
+			apart := new(big.Int).Sub(a, b)
+			apart.Lsh(apart.Abs(apart), 1)
+			return apart.Cmp(per) <= 0 && cut.Rem(b, per).Sign() == 0
+		}
 		cut.Div(a, per) // Euclidean: downwards
 		cut.Mul(cut, per)
 		if cut.Cmp(b) == 0 {
@@ -577,7 +584,7 @@ func (s *suspect) evidence(x suspicion, column string, cols []column) string {
 		}
 		return of + text
 	case causeUnit:
-		return of + fmt.Sprintf("%s = %s cut to %s", lost, kept, map[int64]string{1e9: "seconds", 1e6: "milliseconds", 1e3: "microseconds"}[x.n])
+		return of + fmt.Sprintf("%s = %s %s to %s", lost, kept, x.param, map[int64]string{1e9: "seconds", 1e6: "milliseconds", 1e3: "microseconds"}[x.n])
 	case causeFactor:
 		return of + fmt.Sprintf("right = left * %s", x.param)
 	case causeNullDefault:

@@ -85,6 +85,23 @@ func TestCausesOfTimes(t *testing.T) {
 	}
 }
 
+// TestRoundedTimes: databases round times to fewer digits where programs cut them, and half of all roundings are cuts.
+func TestRoundedTimes(t *testing.T) {
+	type row struct {
+		ID int64 `parquet:"id"`
+		T  int64 `parquet:"t,timestamp(microsecond)"`
+	}
+	var l, r []row
+	for i := range 100 {
+		us := int64(-1_780_000_000_000 + i*77_777_777_333)
+		l, r = append(l, row{int64(i), us}), append(r, row{int64(i), int64(math.Round(float64(us)/1000)) * 1000})
+	}
+	res := judge(t, Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key})
+	if len(res.Causes) != 1 || res.Causes[0].Cause != causeUnit || res.Causes[0].Cells != res.Columns[0].Different || !strings.Contains(res.Causes[0].Evidence, "t: right = left rounded to milliseconds (") {
+		t.Errorf("%+v, unexplained %+v", res.Causes, res.Unexplained)
+	}
+}
+
 func TestCausesOfFloats(t *testing.T) {
 	type row struct {
 		ID int64   `parquet:"id"`
