@@ -124,16 +124,16 @@ func (s *suspect) hear(l, r []byte) {
 	switch s.c.kind {
 	case kFloat, kInt, kDecimal, kNumber:
 		s.numbers(l, li, lb, ri, rb)
-	case kTimestamp, kDate:
-		d := new(big.Int).Sub(nanosOf(s.c, ri, rb), nanosOf(s.c, li, lb))
-		if d.IsInt64() && plausibleZone(d.Int64()) {
-			s.countValue(suspicion{cause: causeZone, n: d.Int64()}, l)
+	case kTimestamp, kDate, kTime:
+		if d, ok := zoneApart(s.c, li, lb, ri, rb); ok && plausibleZone(d) {
+			s.countValue(suspicion{cause: causeZone, n: d}, l)
 		}
-		for _, per := range []int64{1e9, 1e6, 1e3} {
+		times := [2]*big.Int{nanosOf(s.c, li, lb), nanosOf(s.c, ri, rb)}
+		for _, unit := range timeUnits {
 			for side := range int8(2) {
 				for _, how := range []string{"cut", "rounded"} {
-					if x := (suspicion{cause: causeUnit, n: per, side: side, param: how}); s.fits(x, l, r) {
-						s.count(x)
+					if fitsUnit(how, times[side], times[1-side], unit.ns) {
+						s.count(suspicion{cause: causeUnit, n: unit.ns, side: side, param: how})
 					}
 				}
 			}
@@ -319,6 +319,48 @@ func ratioOf(c *typ, li int64, lb []byte, ri int64, rb []byte) (suspicion, bool)
 	return x, true
 }
 
+// timeUnits are what times are cut to.
+var timeUnits = []struct {
+	ns   int64
+	name string
+}{{86400e9, "days"}, {3600e9, "hours"}, {60e9, "minutes"}, {1e9, "seconds"}, {1e6, "milliseconds"}, {1e3, "microseconds"}}
+
+// fitsUnit says whether coarse is fine cut, or rounded, to a unit of per nanoseconds.
+func fitsUnit(how string, coarse, fine *big.Int, per int64) bool {
+	if !coarse.IsInt64() || !fine.IsInt64() { // centuries from here: they are told by their rest
+		base := new(big.Int).Mul(new(big.Int).Div(fine, big.NewInt(86400e9)), big.NewInt(86400e9))
+		coarse, fine = new(big.Int).Sub(coarse, base), new(big.Int).Sub(fine, base)
+	}
+	if !coarse.IsInt64() || coarse.Int64()%per != 0 {
+		return false
+	}
+	apart := fine.Int64() - coarse.Int64()
+	if (apart > 0) != (fine.Cmp(coarse) > 0) {
+		return false // more than an int64 apart
+	}
+	if how == "rounded" { // half either way, as databases differ
+		return max(apart, -apart) <= per/2
+	}
+	return apart >= 0 && apart < per || fine.Sign() < 0 && apart < 0 && apart > -per // downwards, or towards zero
+}
+
+// zoneApart is right less left; of times of day the shorter way round the clock.
+func zoneApart(c *typ, li int64, lb []byte, ri int64, rb []byte) (int64, bool) {
+	d := new(big.Int).Sub(nanosOf(c, ri, rb), nanosOf(c, li, lb))
+	if !d.IsInt64() {
+		return 0, false
+	}
+	const day = 86400e9
+	ns := d.Int64()
+	switch {
+	case c.kind == kTime && ns > day/2:
+		ns -= day
+	case c.kind == kTime && ns <= -day/2:
+		ns += day
+	}
+	return ns, true
+}
+
 // plausibleZone: whole quarters of an hour, up to 14 hours.
 func plausibleZone(ns int64) bool {
 	const quarter = 900e9
@@ -421,27 +463,11 @@ func (s *suspect) fits(x suspicion, l, r []byte) bool {
 		}
 		return fitsDecimals(x.cause, coarse, fine, int(x.n))
 	case causeZone:
-		d := new(big.Int).Sub(nanosOf(s.c, ri, rb), nanosOf(s.c, li, lb))
-		return d.IsInt64() && d.Int64() == x.n
+		d, ok := zoneApart(s.c, li, lb, ri, rb)
+		return ok && d == x.n
 	case causeUnit:
-		a, b := nanosOf(s.c, li, lb), nanosOf(s.c, ri, rb)
-		if x.side == 0 {
-			a, b = b, a
-		}
-		per := big.NewInt(x.n)
-		cut := new(big.Int)
-		if x.param == "rounded" { // half either way, as databases differ
-			apart := new(big.Int).Sub(a, b)
-			apart.Lsh(apart.Abs(apart), 1)
-			return apart.Cmp(per) <= 0 && cut.Rem(b, per).Sign() == 0
-		}
-		cut.Div(a, per) // Euclidean: downwards
-		cut.Mul(cut, per)
-		if cut.Cmp(b) == 0 {
-			return true
-		}
-		cut.Quo(a, per) // towards zero
-		return cut.Mul(cut, per).Cmp(b) == 0
+		times := [2]*big.Int{nanosOf(s.c, li, lb), nanosOf(s.c, ri, rb)}
+		return fitsUnit(x.param, times[x.side], times[1-x.side], x.n)
 	case causeText:
 		for _, w := range textWays {
 			if w.name == x.param {
@@ -494,7 +520,9 @@ func (s *suspect) believe(compared, equal int64) {
 			ok = n >= 2 || n == heard
 		case causeWidth: // short decimals may be short floats by chance
 			ok = n*10 >= s.cells
-		case causeUnit, causeULP, causeText, causeEncoding:
+		case causeUnit: // whole hours, and midnights, are met by chance
+			ok = n*2 >= heard || x.n <= 1e9 && n*50 >= heard
+		case causeULP, causeText, causeEncoding:
 			ok = true
 		}
 		if ok {
@@ -584,7 +612,11 @@ func (s *suspect) evidence(x suspicion, column string, cols []column) string {
 		}
 		return of + text
 	case causeUnit:
-		return of + fmt.Sprintf("%s = %s %s to %s", lost, kept, x.param, map[int64]string{1e9: "seconds", 1e6: "milliseconds", 1e3: "microseconds"}[x.n])
+		for _, unit := range timeUnits {
+			if unit.ns == x.n {
+				return of + fmt.Sprintf("%s = %s %s to %s", lost, kept, x.param, unit.name)
+			}
+		}
 	case causeFactor:
 		return of + fmt.Sprintf("right = left * %s", x.param)
 	case causeNullDefault:

@@ -102,6 +102,45 @@ func TestRoundedTimes(t *testing.T) {
 	}
 }
 
+// TestCausesOfTimesOfDay: a time of day has a unit and a zone as a timestamp has, and a tolerance that would pass it.
+func TestCausesOfTimesOfDay(t *testing.T) {
+	type row struct {
+		ID int64 `parquet:"id"`
+		T  int64 `parquet:"t,time(microsecond)"`
+	}
+	const day = 86400_000_000
+	for _, c := range []struct {
+		cause, evidence string
+		f               func(us int64) int64
+	}{
+		{causeUnit, "t: right = left cut to seconds (100 of 100 cells)", func(us int64) int64 { return us / 1e6 * 1e6 }},
+		{causeUnit, "t: right = left cut to minutes (100 of 100 cells)", func(us int64) int64 { return us / 60e6 * 60e6 }},
+		{causeZone, "t: right = left -5 h (100 of 100 cells)", func(us int64) int64 { return (us + 19*3600e6) % day }},
+	} {
+		var l, r []row
+		for i := range 100 {
+			us := int64(i*7_777_777_777+1) % day
+			l, r = append(l, row{int64(i), us}), append(r, row{int64(i), c.f(us)})
+		}
+		opts := Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key}
+		res := judge(t, opts)
+		if len(res.Causes) != 1 || res.Causes[0].Cause != c.cause || res.Causes[0].Evidence != c.evidence {
+			t.Errorf("%s: %+v, unexplained %+v", c.evidence, res.Causes, res.Unexplained)
+		}
+		if len(res.WhatIf) != 1 || res.WhatIf[0].Tolerance == "" {
+			t.Fatalf("%s: what if %+v", c.evidence, res.WhatIf)
+		}
+		tolerance, err := ParseTolerance(res.WhatIf[0].Tolerance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opts.Tolerances = []Tolerance{tolerance}
+		if res := judge(t, opts); res.Verdict != Equal {
+			t.Errorf("%s with %s: %s", c.evidence, tolerance.Column, res.Verdict)
+		}
+	}
+}
+
 func TestCausesOfFloats(t *testing.T) {
 	type row struct {
 		ID int64   `parquet:"id"`

@@ -46,9 +46,8 @@ func (d *distances) add(l, r []byte) {
 	_, li, lb, _ := cutCell(d.c, l)
 	_, ri, rb, _ := cutCell(d.c, r)
 	switch d.c.kind {
-	case kTimestamp, kDate:
-		x := new(big.Int).Sub(nanosOf(d.c, ri, rb), nanosOf(d.c, li, lb))
-		x.Abs(x)
+	case kTimestamp, kDate, kTime, kDuration:
+		x := timeApart(d.c, li, lb, ri, rb)
 		if d.most == nil || x.Cmp(d.most) > 0 {
 			d.most = x
 		}
