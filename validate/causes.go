@@ -492,6 +492,12 @@ func (s *suspect) believe(compared, equal int64) {
 	var bestN [2]int64
 	// In one order, for what is believed on a tie depends on it.
 	suspicions := slices.SortedFunc(maps.Keys(s.counts), func(a, b suspicion) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	var defaults [2]int64 // cells that are NULL where the other side has any default
+	for _, x := range suspicions {
+		if x.cause == causeNullDefault && isDefault(s.c, x.param) {
+			defaults[x.side] += s.counts[x]
+		}
+	}
 	for _, x := range suspicions {
 		n, ok := s.counts[x], false
 		values := int64(len(s.values[x]))
@@ -513,7 +519,8 @@ func (s *suspect) believe(compared, equal int64) {
 		case causeFactor:
 			ok = n >= 3 && (n*2 >= s.cells || n*10 >= s.cells && values >= manyValues)
 		case causeNullDefault:
-			ok = isDefault(s.c, x.param) || n >= 10 && n*10 >= s.nulls[x.side]*9
+			// Where values were lost at random, zeros were among them.
+			ok = isDefault(s.c, x.param) && defaults[x.side]*10 >= s.nulls[x.side]*9 || n >= 10 && n*10 >= s.nulls[x.side]*9
 		case causeShifted:
 			ok = values >= min(n, manyValues) && (n >= manyValues && n*2 >= heard || n >= 4 && n+1 >= heard)
 		case causeSwapped:

@@ -225,6 +225,26 @@ func TestCausesByAccident(t *testing.T) {
 	}
 }
 
+// TestLostValuesAreNoDefaults: zeros and falses among values that one side lost say nothing of defaults.
+func TestLostValuesAreNoDefaults(t *testing.T) {
+	var l, r []string
+	for i := range 200 {
+		l = append(l, fmt.Sprintf(`{"id":%d,"flag":%v,"qty":%d,"note":"%s"}`, i, i%2 == 0, i%4, []string{"", "n/a", "x"}[i%3]))
+		flag, qty, note := fmt.Sprint(i%2 == 0), fmt.Sprint(i%4), fmt.Sprintf("%q", []string{"", "n/a", "x"}[i%3])
+		if i%7 == 0 {
+			flag, qty = "null", "null"
+		}
+		if i%3 < 2 { // two defaults: these are
+			note = "null"
+		}
+		r = append(r, fmt.Sprintf(`{"id":%d,"flag":%s,"qty":%s,"note":%s}`, i, flag, qty, note))
+	}
+	res := judge(t, Options{Left: jsonSide(t, l...), Right: jsonSide(t, r...), Key: key})
+	if len(res.Causes) != 1 || res.Causes[0].Cause != causeNullDefault || fmt.Sprint(res.Causes[0].Columns) != "[note]" || res.Causes[0].Cells != 134 || res.Unexplained.Cells != 58 {
+		t.Errorf("%+v, unexplained %+v", res.Causes, res.Unexplained)
+	}
+}
+
 // TestDigitsAsFractions: the quick way of telling roundings and cuts decides as exact fractions do.
 func TestDigitsAsFractions(t *testing.T) {
 	seed := rand.Uint64()
