@@ -303,7 +303,7 @@ func ratioOf(c *typ, li int64, lb []byte, ri int64, rb []byte) (suspicion, bool)
 		if a-a != 0 || b-b != 0 { // NaN, infinite
 			return x, false
 		}
-		if a != 0 && b != 0 {
+		if a != 0 && b != 0 && math.Abs(b/a-1) > 1e-9 { // nearer to 1 is noise
 			x.param = strconv.FormatFloat(b/a, 'g', 12, 64)
 		}
 		return x, true
@@ -317,6 +317,19 @@ func ratioOf(c *typ, li int64, lb []byte, ri int64, rb []byte) (suspicion, bool)
 		x.param = new(big.Rat).Quo(b, a).RatString()
 	}
 	return x, true
+}
+
+// isPowerOfTen says whether a ratio is one: 100, 1/1000, 0.01.
+func isPowerOfTen(ratio string) bool {
+	r, ok := new(big.Rat).SetString(ratio)
+	if !ok || r.Sign() <= 0 {
+		return false
+	}
+	if r.Cmp(big.NewRat(1, 1)) < 0 {
+		r.Inv(r)
+	}
+	digits := r.Num().String()
+	return r.IsInt() && strings.TrimRight(digits, "0") == "1"
 }
 
 // timeUnits are what times are cut to.
@@ -517,7 +530,8 @@ func (s *suspect) believe(compared, equal int64) {
 		case causeZone:
 			ok = n >= 2 && (n*2 >= heard || n*20 >= heard && values >= manyValues)
 		case causeFactor:
-			ok = n >= 3 && (n*2 >= s.cells || n*10 >= s.cells && values >= manyValues)
+			// One value that became another is no factor, but where it may be a change of unit.
+			ok = n >= 3 && (n*2 >= s.cells && (values > 1 || isPowerOfTen(x.param)) || n*10 >= s.cells && values >= manyValues)
 		case causeNullDefault:
 			// Where values were lost at random, zeros were among them.
 			ok = isDefault(s.c, x.param) && defaults[x.side]*10 >= s.nulls[x.side]*9 || n >= 10 && n*10 >= s.nulls[x.side]*9

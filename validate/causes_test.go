@@ -245,6 +245,32 @@ func TestLostValuesAreNoDefaults(t *testing.T) {
 	}
 }
 
+// TestNoFactors: a code that was replaced by another, and noise of computing, are no factor.
+func TestNoFactors(t *testing.T) {
+	type row struct {
+		ID     int64   `parquet:"id"`
+		Status int64   `parquet:"status"`
+		Score  float64 `parquet:"score"`
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	var l, r []row
+	for i := range int64(200) {
+		x := row{i, i%3 + 1, rng.Float64() * 100}
+		y := x
+		if x.Status == 1 {
+			y.Status = 2
+		}
+		y.Score += (rng.Float64() - 0.5) * 1e-9
+		l, r = append(l, x), append(r, y)
+	}
+	res := judge(t, Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key})
+	for _, c := range res.Causes {
+		if c.Cause == causeFactor {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
 // TestDigitsAsFractions: the quick way of telling roundings and cuts decides as exact fractions do.
 func TestDigitsAsFractions(t *testing.T) {
 	seed := rand.Uint64()
