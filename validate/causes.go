@@ -538,7 +538,8 @@ func (s *suspect) believe(compared, equal int64) {
 		case causeShifted:
 			ok = values >= min(n, manyValues) && (n >= manyValues && n*2 >= heard || n >= 4 && n+1 >= heard)
 		case causeSwapped:
-			ok = n >= 2 || n == heard
+			// Columns of a few values meet by accident, unless nearly all that differs is swapped.
+			ok = n*10 >= heard*9 || n >= 2 && n*20 >= heard && values >= min(n, manyValues)
 		case causeWidth: // short decimals may be short floats by chance
 			ok = n*10 >= s.cells
 		case causeUnit: // whole hours, and midnights, are met by chance

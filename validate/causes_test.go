@@ -271,6 +271,39 @@ func TestNoFactors(t *testing.T) {
 	}
 }
 
+// TestSwappedByAccident: two columns of a few values that both differ may show each other's values, which is no swap.
+func TestSwappedByAccident(t *testing.T) {
+	type row struct {
+		ID   int64 `parquet:"id"`
+		A    int64 `parquet:"a"`
+		B    int64 `parquet:"b"`
+		Paid bool  `parquet:"paid"`
+		Sent bool  `parquet:"sent"`
+		X    bool  `parquet:"x"`
+		Y    bool  `parquet:"y"`
+	}
+	rng := rand.New(rand.NewPCG(2, 1))
+	flip := func() bool { return rng.IntN(2) == 0 }
+	var l, r []row
+	swapped := int64(0)
+	for i := range int64(1000) {
+		x := row{i, rng.Int64N(5), rng.Int64N(5), flip(), flip(), flip(), flip()}
+		y := x
+		if i%10 == 0 {
+			y.A, y.B = rng.Int64N(5), rng.Int64N(5)
+		}
+		y.Paid, y.Sent = !x.Paid, !x.Sent
+		if y.X, y.Y = x.Y, x.X; x.X != x.Y {
+			swapped++
+		}
+		l, r = append(l, x), append(r, y)
+	}
+	res := judge(t, Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key})
+	if len(res.Causes) != 1 || res.Causes[0].Cause != causeSwapped || fmt.Sprint(res.Causes[0].Columns) != "[x y]" || res.Causes[0].Rows != swapped {
+		t.Errorf("%d rows are swapped: %+v", swapped, res.Causes)
+	}
+}
+
 // TestDigitsAsFractions: the quick way of telling roundings and cuts decides as exact fractions do.
 func TestDigitsAsFractions(t *testing.T) {
 	seed := rand.Uint64()
