@@ -447,7 +447,7 @@ func (s *suspect) fitsFloat(x suspicion, li, ri int64) bool {
 	if x.side == 0 {
 		a, b = b, a
 	}
-	return float64(float32(a)) == b
+	return math.Float64bits(float64(float32(a))) == math.Float64bits(b) // a zero's sign is no matter of width
 }
 
 // fits says whether a pair of cells fits a suspicion about values.

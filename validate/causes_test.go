@@ -162,6 +162,18 @@ func TestCausesOfFloats(t *testing.T) {
 	}
 }
 
+// TestSignOfZeroIsNoWidth: both zeros are short floats, and one is not the other through a 32-bit float.
+func TestSignOfZeroIsNoWidth(t *testing.T) {
+	type row struct {
+		ID int64   `parquet:"id"`
+		V  float64 `parquet:"v"`
+	}
+	res := judge(t, Options{Left: parquetSide(t, []row{{1, 0}}), Right: parquetSide(t, []row{{1, math.Copysign(0, -1)}}), Key: key})
+	if len(res.Causes) != 1 || res.Causes[0].Cause != causeULP {
+		t.Errorf("%+v", res.Causes)
+	}
+}
+
 func TestCausesAcrossCells(t *testing.T) {
 	var l, r []string
 	for i := range 50 {
