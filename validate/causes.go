@@ -552,7 +552,11 @@ func (s *suspect) believe(compared, equal int64) {
 		}
 	}
 	for side, n := range bestN {
-		if n > 0 && n*50 >= s.cells {
+		// A tenth of all numbers has a decimal less by chance, and lies near what became of it when values are off by
+		// little: on both sides as often.
+		back := best[side]
+		back.side = 1 - back.side
+		if n > 0 && n*10 >= s.cells && n >= 4*s.counts[back] {
 			s.found = append(s.found, best[side])
 		}
 	}

@@ -316,6 +316,40 @@ func TestSwappedByAccident(t *testing.T) {
 	}
 }
 
+// TestOffByACentIsNoRounding: 12.29 against 12.30 is no rounding where 12.30 against 12.31 is as frequent.
+func TestOffByACentIsNoRounding(t *testing.T) {
+	type row struct {
+		ID     int64   `parquet:"id"`
+		Cent   int64   `parquet:"cent,decimal(2:12)"`
+		More   int64   `parquet:"more,decimal(2:12)"`
+		Rating float64 `parquet:"rating"`
+		Tenths int64   `parquet:"tenths,decimal(2:12)"`
+	}
+	for seed := range uint64(20) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		var l, r []row
+		tenths := int64(0)
+		for i := range int64(1000) {
+			x := row{i, rng.Int64N(10_000), rng.Int64N(10_000), float64(rng.IntN(11)) / 10, rng.Int64N(10_000)}
+			y := row{i, x.Cent + 1, x.More + rng.Int64N(3) - 1, float64(rng.IntN(11)) / 10, x.Tenths}
+			switch rng.IntN(4) { // roundings among other differences are found
+			case 0:
+				y.Tenths = (x.Tenths + 5) / 10 * 10
+			case 1:
+				y.Tenths = rng.Int64N(10_000)
+			}
+			if y.Tenths == (x.Tenths+5)/10*10 && y.Tenths != x.Tenths {
+				tenths++
+			}
+			l, r = append(l, x), append(r, y)
+		}
+		res := judge(t, Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key})
+		if len(res.Causes) != 1 || res.Causes[0].Cause != causeRounding || fmt.Sprint(res.Causes[0].Columns) != "[tenths]" || res.Causes[0].Cells < tenths || res.Causes[0].Cells > tenths+3 {
+			t.Errorf("seed %d: %d roundings, %+v", seed, tenths, res.Causes)
+		}
+	}
+}
+
 // TestDigitsAsFractions: the quick way of telling roundings and cuts decides as exact fractions do.
 func TestDigitsAsFractions(t *testing.T) {
 	seed := rand.Uint64()
