@@ -565,8 +565,14 @@ func (s *suspect) believe(compared, equal int64) {
 			s.found = append(s.found, suspicion{cause: causeDrift, side: side})
 		}
 	}
+	// What fits all of the column goes before what fits some of it: hourly times that are an hour off nearly all have
+	// the next row's value. A drift is known from the whole side.
+	whole := func(x suspicion) bool { return x.cause == causeDrift || s.counts[x] == heard }
 	sort.Slice(s.found, func(i, j int) bool {
 		a, b := s.found[i], s.found[j]
+		if p, q := whole(a), whole(b); p != q {
+			return p
+		}
 		o, p := causeOrder[a.cause], causeOrder[b.cause]
 		noise := (a.cause == causeULP || a.cause == causeWidth) && (b.cause == causeULP || b.cause == causeWidth)
 		if o != p && !noise { // a short float may lie within the noise, and noise may hit a short float

@@ -350,6 +350,26 @@ func TestOffByACentIsNoRounding(t *testing.T) {
 	}
 }
 
+// TestWholeColumnFirst: a cause that fits all of a column's cells is given to all of them, whatever fits some.
+func TestWholeColumnFirst(t *testing.T) {
+	type row struct {
+		ID    int64   `parquet:"id"`
+		At    int64   `parquet:"at,timestamp(microsecond)"`
+		Price float32 `parquet:"price"`
+	}
+	var l, r []row
+	for i := range int64(200) {
+		price := float32(i*7919%100_000) / 64
+		at := 1_780_000_000_000_000 + i*3600e6
+		l = append(l, row{i, at, price})
+		r = append(r, row{i, at + 3600e6, float32(math.Round(float64(price)*100) / 100)})
+	}
+	res := judge(t, Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key})
+	if len(res.Causes) != 2 || res.Causes[0].Cause != causeZone || res.Causes[0].Cells != 200 || res.Causes[1].Cause != causeRounding || res.Unexplained.Cells != 0 {
+		t.Errorf("%+v", res.Causes)
+	}
+}
+
 // TestDigitsAsFractions: the quick way of telling roundings and cuts decides as exact fractions do.
 func TestDigitsAsFractions(t *testing.T) {
 	seed := rand.Uint64()
