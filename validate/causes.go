@@ -150,6 +150,11 @@ func (s *suspect) hear(l, r []byte) {
 				s.count(x)
 			}
 		}
+		for side, text := range [2][]byte{lb, rb} {
+			if x := (suspicion{cause: causeTruncation, n: int64(utf8.RuneCount(text)), side: int8(side)}); s.fits(x, l, r) {
+				s.countValue(x, l)
+			}
+		}
 	}
 }
 
@@ -470,6 +475,13 @@ func (s *suspect) fits(x suspicion, l, r []byte) bool {
 		y, ok := ratioOf(s.c, li, lb, ri, rb)
 		return ok && y.param == x.param
 	case causeRounding, causeTruncation:
+		if s.c.kind == kText {
+			short, long := lb, rb
+			if x.side == 1 {
+				short, long = long, short
+			}
+			return len(bytes.TrimSpace(short)) > 0 && bytes.HasPrefix(long, short) && len(bytes.TrimSpace(long[len(short):])) > 0 && utf8.RuneCount(short) == int(x.n)
+		}
 		coarse, fine := shortText(s.c, li, lb), shortText(s.c, ri, rb)
 		if x.side == 1 {
 			coarse, fine = fine, coarse
@@ -516,6 +528,12 @@ func (s *suspect) believe(compared, equal int64) {
 		values := int64(len(s.values[x]))
 		switch x.cause {
 		case causeRounding, causeTruncation:
+			if s.c.kind == kText { // of several lengths each is by chance
+				if values > 1 && n*2 >= s.cells {
+					s.found = append(s.found, x)
+				}
+				continue
+			}
 			b := best[x.side]
 			// On a tie rounding is believed: half of all roundings look like cuts. Fewer decimals last.
 			if n > bestN[x.side] || n == bestN[x.side] && (x.cause > b.cause || x.cause == b.cause && x.n < b.n) {
@@ -630,6 +648,9 @@ func (s *suspect) evidence(x suspicion, column string, cols []column) string {
 	case causeRounding:
 		return of + fmt.Sprintf("%s = %s rounded to %d decimals", lost, kept, x.n)
 	case causeTruncation:
+		if s.c.kind == kText {
+			return of + fmt.Sprintf("%s = %s cut to %d characters", lost, kept, x.n)
+		}
 		return of + fmt.Sprintf("%s = %s cut to %d decimals", lost, kept, x.n)
 	case causeWidth:
 		return of + fmt.Sprintf("%s = %s through a 32-bit float", lost, kept)

@@ -25,6 +25,15 @@ func TestCausesThatValuesShow(t *testing.T) {
 			s := fmt.Sprintf("%d.%03d", i, i*37%1000)
 			return s, s[:len(s)-1]
 		}},
+		{causeTruncation, func(i int) (string, string) {
+			s := strings.Repeat("é", i%9) + fmt.Sprintf("name %d of many", i)
+			return text(s), text(string([]rune(s)[:12]))
+		}},
+		{causeText, func(i int) (string, string) { return text(fmt.Sprint(100 + i)), text(fmt.Sprint(100+i) + "  ") }},
+		{unexplained, func(i int) (string, string) { // of any length: nothing was cut
+			s := fmt.Sprintf("name %d of many", i)
+			return text(s), text(s[:3+i%10])
+		}},
 		{causeFactor, func(i int) (string, string) { return fmt.Sprint(i*7 + 3), fmt.Sprintf("%.2f", float64(i*7+3)/100) }},
 		{causeNullDefault, func(i int) (string, string) {
 			if i%5 == 0 {
