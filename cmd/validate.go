@@ -487,6 +487,9 @@ type rateLimit struct {
 
 func parseFailOn(words []string) (failOn, error) {
 	var f failOn
+	if len(words) == 0 { // --fail-on "$UNSET" would never fail
+		words = []string{""}
+	}
 	for _, w := range words {
 		switch w {
 		case "any":
