@@ -29,13 +29,24 @@ set -- "$@" "$LEFT"
 [ -z "${KEY:-}" ] || set -- "$@" --key "$KEY"
 [ -z "${FAIL_ON:-}" ] || set -- "$@" --fail-on "$FAIL_ON"
 [ -z "${REPORT:-}" ] || set -- "$@" --out "$REPORT"
-while IFS= read -r arg; do
-  [ -z "$arg" ] || set -- "$@" "$arg"
+while read -r arg; do
+  flag=${arg%% *}
+  case $arg in
+  '') ;;
+  "$flag") set -- "$@" "$arg" ;;
+  *) case $flag in
+    --*=*) set -- "$@" "$arg" ;;
+    *) set -- "$@" "$flag" "${arg#* }" ;;
+    esac ;;
+  esac
 done <<END
 ${ARGS:-}
 END
 
 code=0
 "$program" "$@" --format github || code=$?
-[ -z "${GITHUB_OUTPUT:-}" ] || echo "exit-code=$code" >>"$GITHUB_OUTPUT"
+if [ -n "${GITHUB_OUTPUT:-}" ]; then
+  echo "exit-code=$code"
+  echo "artifact=$(printf %s "${REPORT:-}" | tr '/\\:*?"<>|\r\n' -)" # an artifact's name has none of these
+fi >>"${GITHUB_OUTPUT:-/dev/null}"
 exit "$code"
