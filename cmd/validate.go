@@ -365,7 +365,7 @@ func (o *validateOptions) progress(show *progress) func(validate.Progress) {
 	}
 }
 
-// fail prints what JSON readers get for an error, and gives the judge's hints to the command line's own.
+// fail prints what JSON readers and GitHub get for an error, and gives the judge's hints to the command line's own.
 func (o *validateOptions) fail(err error) error {
 	hint := validate.Hint(err)
 	if hint == "" {
@@ -383,6 +383,11 @@ func (o *validateOptions) fail(err error) error {
 		out := json.NewEncoder(o.world.stdout)
 		out.SetEscapeHTML(false)
 		if werr := out.Encode(map[string]any{"verdict": "error", "error": err.Error(), "hint": hint, "uncomparable": columns}); werr != nil {
+			return werr
+		}
+	}
+	if o.format == "github" {
+		if werr := validate.WriteGitHubError(o.world.stdout, err, hint, o.file); werr != nil {
 			return werr
 		}
 	}
