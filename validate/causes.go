@@ -65,7 +65,7 @@ type suspect struct {
 	all    int64
 	found  []suspicion // what is believed after the hearing, in order
 
-	values map[suspicion]map[string]bool // up to manyValues left values that fit what columns of a few values fit by accident
+	values map[suspicion]map[string]bool // up to manyValues left values, or tails that were cut, that fit what columns of a few values fit by accident
 }
 
 func newSuspect(c *typ) *suspect {
@@ -152,7 +152,7 @@ func (s *suspect) hear(l, r []byte) {
 		}
 		for side, text := range [2][]byte{lb, rb} {
 			if x := (suspicion{cause: causeTruncation, n: int64(utf8.RuneCount(text)), side: int8(side)}); s.fits(x, l, r) {
-				s.countValue(x, l)
+				s.countValue(x, [2][]byte{rb, lb}[side][len(text):]) // a tail that is always the same was added
 			}
 		}
 	}
@@ -529,7 +529,7 @@ func (s *suspect) believe(compared, equal int64) {
 		switch x.cause {
 		case causeRounding, causeTruncation:
 			if s.c.kind == kText { // of several lengths each is by chance
-				if values > 1 && n*2 >= s.cells {
+				if n > 1 && values >= min(n, 3) && n*2 >= s.cells {
 					s.found = append(s.found, x)
 				}
 				continue

@@ -29,6 +29,7 @@ func TestCausesThatValuesShow(t *testing.T) {
 			s := strings.Repeat("é", i%9) + fmt.Sprintf("name %d of many", i)
 			return text(s), text(string([]rune(s)[:12]))
 		}},
+		{unexplained, func(i int) (string, string) { return text(fmt.Sprint(100 + i)), text(fmt.Sprint(100+i) + ".csv") }},
 		{causeText, func(i int) (string, string) { return text(fmt.Sprint(100 + i)), text(fmt.Sprint(100+i) + "  ") }},
 		{unexplained, func(i int) (string, string) { // of any length: nothing was cut
 			s := fmt.Sprintf("name %d of many", i)
