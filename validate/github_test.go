@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 func TestGitHubCommands(t *testing.T) {
@@ -74,6 +75,26 @@ func TestTextFitsTheTerminal(t *testing.T) {
 	}
 	if !strings.Contains(b.String(), "[x]") || !strings.Contains(b.String(), "[y]") {
 		t.Errorf("the character that differs is not marked:\n%s", b.String())
+	}
+}
+
+// TestTextObeysNoData: names and keys reach a terminal no other way than values do, and what it would not show is told.
+func TestTextObeysNoData(t *testing.T) {
+	side := func(v string) Input {
+		return jsonSide(t, `{"id":"1\u009b\u202e","a\u001b[31m\tb":"x`+v+`y","c":"`+v+`"}`, `{"id":"2","a\u001b[31m\tb":"same","c":"same"}`)
+	}
+	res := judge(t, Options{Left: side(`\u00a0`), Right: side(`\u00ad`), Key: key, Patterns: true})
+	var b bytes.Buffer
+	if err := WriteText(&b, res, TextOptions{All: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range b.String() {
+		if r != '\n' && unicode.In(r, unicode.Cc, unicode.Cf) {
+			t.Errorf("%U in %q", r, b.String())
+		}
+	}
+	if !strings.Contains(b.String(), "x[<U+00A0>]y -> x[<U+00AD>]y") {
+		t.Errorf("the characters that differ are not told:\n%s", b.String())
 	}
 }
 

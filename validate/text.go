@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -157,7 +158,7 @@ func (t *textReport) line(s string) { t.b.WriteString(strings.TrimRight(s, " ") 
 func (t *textReport) wrapped(indent int, s string) {
 	line := ""
 	for _, word := range strings.Fields(s) {
-		word = clipText(word, textWidth-indent)
+		word = clipText(visible(word), textWidth-indent)
 		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > textWidth-indent {
 			t.line(strings.Repeat(" ", indent) + line)
 			line = ""
@@ -195,7 +196,7 @@ func (t *textReport) columns(res *Result, all bool) {
 			t.line("")
 			t.line(fmt.Sprintf("%-22s %11s %11s %9s %9s  %s", "column", "different", "within", "null left", "right", "largest"))
 		}
-		t.line(fmt.Sprintf("%-22s %11d %11d %9d %9d  %s", clipText(c.Name, 22), c.Different, c.Within, c.NullLeft, c.NullRight, clipText(brief(c.MaxAbs), 12)))
+		t.line(fmt.Sprintf("%-22s %11d %11d %9d %9d  %s", clipText(visible(c.Name), 22), c.Different, c.Within, c.NullLeft, c.NullRight, clipText(brief(c.MaxAbs), 12)))
 	}
 	if !all && !head && len(res.Columns) > 0 && res.Verdict != Equal && res.Rows.Changed == 0 && res.Rows.Equal > 0 {
 		t.line("")
@@ -255,7 +256,7 @@ func (t *textReport) patterns(res *Result) {
 	t.line("")
 	t.line(fmt.Sprintf("%-48s %9s %9s %11s", "patterns", "different", "of rows", "times share"))
 	for _, p := range res.Patterns[:min(len(res.Patterns), 5)] {
-		t.line(fmt.Sprintf("  %-46s %9d %9d %11.1f", clipText(p.Column+" = "+plain(p.Value), 46), p.Different, p.Rows, p.Lift))
+		t.line(fmt.Sprintf("  %-46s %9d %9d %11.1f", clipText(visible(p.Column+" = "+plain(p.Value)), 46), p.Different, p.Rows, p.Lift))
 	}
 }
 
@@ -267,7 +268,7 @@ func (t *textReport) whatIf(res *Result) {
 	t.line("")
 	t.line("equal with")
 	for _, flag := range strings.Split(res.EqualWith, " --") {
-		t.line("  --" + clipText(strings.TrimPrefix(flag, "--"), textWidth-4))
+		t.line("  --" + clipText(visible(strings.TrimPrefix(flag, "--")), textWidth-4))
 	}
 }
 
@@ -306,7 +307,7 @@ func (t *textReport) example(e *Example) {
 	if e.Class == "duplicate" || e.Class == "null_key" {
 		extra = fmt.Sprintf(" (%d left, %d right)", e.Left, e.Right)
 	}
-	t.line(clipText(fmt.Sprintf("%s %s %s%s", mark, e.Class, keyText(e.Key), extra), textWidth))
+	t.line(clipText(fmt.Sprintf("%s %s %s%s", mark, e.Class, visible(keyText(e.Key)), extra), textWidth))
 	if e.Evidence != "" {
 		t.wrapped(4, e.Cause+": "+e.Evidence)
 	}
@@ -318,7 +319,7 @@ func (t *textReport) example(e *Example) {
 		if c.Cause != "" && c.Cause != unexplained {
 			cause = "  (" + c.Cause + ")"
 		}
-		name := clipText(c.Column, 20)
+		name := clipText(visible(c.Column), 20)
 		room := textWidth - 10 - utf8.RuneCountInString(name) - len(cause)
 		l, r := markDifference(c.left, c.right, string(c.Left) == "null", string(c.Right) == "null", room/2)
 		t.line(fmt.Sprintf("    %s: %s -> %s%s", name, t.paint(red, l), t.paint(green, r), t.paint(dim, cause)))
@@ -341,7 +342,7 @@ func markDifference(l, r string, nullL, nullR bool, room int) (string, string) {
 	if nullL || nullR || l == r {
 		return short(l, nullL), short(r, nullR)
 	}
-	a, b := []rune(visible(l)), []rune(visible(r))
+	a, b := []rune(l), []rune(r)
 	pre := 0
 	for pre < len(a) && pre < len(b) && a[pre] == b[pre] {
 		pre++
@@ -355,35 +356,25 @@ func markDifference(l, r string, nullL, nullR bool, room int) (string, string) {
 	}
 	room = max(room-2, 16) // the brackets
 	show := func(x []rune) string {
-		mark := func(s string) string {
-			if s == "" { // nothing of it differs: the other has more
-				return s
-			}
-			return "[" + s + "]"
+		head, mid, end := visible(string(x[:pre])), visible(string(x[pre:len(x)-suf])), visible(string(x[len(x)-suf:]))
+		if long := utf8.RuneCountInString(head + mid + end); long > room {
+			mid = clipText(mid, room-8)
+			rest := room - utf8.RuneCountInString(mid)
+			tail := min(utf8.RuneCountInString(end), max(rest-min(utf8.RuneCountInString(head), rest*2/3), 0))
+			head = clipEnd(head, max(rest-tail, 2))
+			end = clipText(end, max(tail, 2))
 		}
-		if len(x) <= room {
-			return string(x[:pre]) + mark(string(x[pre:len(x)-suf])) + string(x[len(x)-suf:])
+		if mid != "" { // else nothing of it differs: the other has more
+			mid = "[" + mid + "]"
 		}
-		mid := clipText(string(x[pre:len(x)-suf]), room-8)
-		rest := room - utf8.RuneCountInString(mid)
-		tail := min(suf, max(rest-min(pre, rest*2/3), 0))
-		head := clipEnd(string(x[:pre]), max(rest-tail, 2))
-		end := ""
-		if suf > 0 {
-			end = clipText(string(x[len(x)-suf:]), max(tail, 2))
-		}
-		return head + mark(mid) + end
+		return head + mid + end
 	}
 	return show(a), show(b)
 }
 
 // visible writes characters that a terminal would not show, or obey, as their code.
 func visible(s string) string {
-	plain := true
-	for _, r := range s {
-		plain = plain && r >= ' ' && r != 0x7f && !(r >= 0x80 && r < 0xa0) && r != 0x200b && r != 0xfeff && !(r >= 0x300 && r < 0x370)
-	}
-	if plain {
+	if strings.IndexFunc(s, hidden) < 0 {
 		return s
 	}
 	var b strings.Builder
@@ -393,13 +384,25 @@ func visible(s string) string {
 			b.WriteString(`\n`)
 		case r == '\t':
 			b.WriteString(`\t`)
-		case r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x200b || r == 0xfeff || r >= 0x300 && r < 0x370:
+		case hidden(r):
 			fmt.Fprintf(&b, "<U+%04X>", r)
 		default:
 			b.WriteRune(r)
 		}
 	}
 	return b.String()
+}
+
+// hidden: control characters, marks of direction, spaces other than the common ones, combining accents. The joiner
+// of emoji is left as it is.
+func hidden(r rune) bool {
+	switch {
+	case r == ' ' || r == 0x3000 || r == 0x200d:
+		return false
+	case r < 0x7f:
+		return r < ' '
+	}
+	return r < 0xa0 || r >= 0x300 && r < 0x370 || unicode.In(r, unicode.Cf, unicode.Z)
 }
 
 func quoteEmpty(s string) string {
