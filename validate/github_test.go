@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/rivo/uniseg"
 )
 
 func TestGitHubCommands(t *testing.T) {
@@ -75,6 +77,37 @@ func TestTextFitsTheTerminal(t *testing.T) {
 	}
 	if !strings.Contains(b.String(), "[x]") || !strings.Contains(b.String(), "[y]") {
 		t.Errorf("the character that differs is not marked:\n%s", b.String())
+	}
+}
+
+// TestTextOfWideCharacters: a character that takes two columns is counted as two, and an emoji is cut as a whole.
+func TestTextOfWideCharacters(t *testing.T) {
+	name, value := strings.Repeat("長い名前", 8), strings.Repeat("端末の幅", 30)+strings.Repeat("👩‍👩‍👧‍👦", 30)
+	side := func(v string) Input {
+		return jsonSide(t, `{"id":"`+value+`","`+name+`":"`+value+v+value+`"}`, `{"id":"`+v+`","`+name+`":""}`)
+	}
+	res := judge(t, Options{Left: side("x"), Right: side("語"), Key: key, Patterns: true})
+	var b bytes.Buffer
+	if err := WriteText(&b, res, TextOptions{All: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(b.String(), "\n") {
+		if n := uniseg.StringWidth(line); n > textWidth {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	if !strings.Contains(b.String(), "[x]") || !strings.Contains(b.String(), "[語]") {
+		t.Errorf("the character that differs is not marked:\n%s", b.String())
+	}
+	for s, want := range map[string]string{"a": "a", "abcdef": "abcdef", "abcdefg": "abcd..", "端末の": "端末の", "端末の幅": "端末..", "👩‍👩‍👧‍👦": "👩‍👩‍👧‍👦"} {
+		if got := clipText(s, 6); got != want {
+			t.Errorf("%q is cut to %q, want %q", s, got, want)
+		}
+	}
+	for s, want := range map[string]string{"abcdef": "abcdef", "abcdefg": "..defg", "端末の幅": "..の幅", "a端末の": "..末の"} {
+		if got := clipEnd(s, 6); got != want {
+			t.Errorf("of %q the end is %q, want %q", s, got, want)
+		}
 	}
 }
 

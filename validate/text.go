@@ -6,7 +6,8 @@ import (
 	"io"
 	"strings"
 	"unicode"
-	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
 )
 
 // TextOptions says how a report is written for people.
@@ -159,7 +160,7 @@ func (t *textReport) wrapped(indent int, s string) {
 	line := ""
 	for _, word := range strings.Fields(s) {
 		word = clipText(visible(word), textWidth-indent)
-		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > textWidth-indent {
+		if line != "" && uniseg.StringWidth(line)+1+uniseg.StringWidth(word) > textWidth-indent {
 			t.line(strings.Repeat(" ", indent) + line)
 			line = ""
 		}
@@ -196,7 +197,7 @@ func (t *textReport) columns(res *Result, all bool) {
 			t.line("")
 			t.line(fmt.Sprintf("%-22s %11s %11s %9s %9s  %s", "column", "different", "within", "null left", "right", "largest"))
 		}
-		t.line(fmt.Sprintf("%-22s %11d %11d %9d %9d  %s", clipText(visible(c.Name), 22), c.Different, c.Within, c.NullLeft, c.NullRight, clipText(brief(c.MaxAbs), 12)))
+		t.line(fmt.Sprintf("%s %11d %11d %9d %9d  %s", padText(clipText(visible(c.Name), 22), 22), c.Different, c.Within, c.NullLeft, c.NullRight, clipText(brief(c.MaxAbs), 12)))
 	}
 	if !all && !head && len(res.Columns) > 0 && res.Verdict != Equal && res.Rows.Changed == 0 && res.Rows.Equal > 0 {
 		t.line("")
@@ -256,7 +257,7 @@ func (t *textReport) patterns(res *Result) {
 	t.line("")
 	t.line(fmt.Sprintf("%-48s %9s %9s %11s", "patterns", "different", "of rows", "times share"))
 	for _, p := range res.Patterns[:min(len(res.Patterns), 5)] {
-		t.line(fmt.Sprintf("  %-46s %9d %9d %11.1f", clipText(visible(p.Column+" = "+plain(p.Value)), 46), p.Different, p.Rows, p.Lift))
+		t.line(fmt.Sprintf("  %s %9d %9d %11.1f", padText(clipText(visible(p.Column+" = "+plain(p.Value)), 46), 46), p.Different, p.Rows, p.Lift))
 	}
 }
 
@@ -320,7 +321,7 @@ func (t *textReport) example(e *Example) {
 			cause = "  (" + c.Cause + ")"
 		}
 		name := clipText(visible(c.Column), 20)
-		room := textWidth - 10 - utf8.RuneCountInString(name) - len(cause)
+		room := textWidth - 10 - uniseg.StringWidth(name) - len(cause)
 		l, r := markDifference(c.left, c.right, string(c.Left) == "null", string(c.Right) == "null", room/2)
 		t.line(fmt.Sprintf("    %s: %s -> %s%s", name, t.paint(red, l), t.paint(green, r), t.paint(dim, cause)))
 	}
@@ -356,11 +357,13 @@ func markDifference(l, r string, nullL, nullR bool, room int) (string, string) {
 	}
 	room = max(room-2, 16) // the brackets
 	show := func(x []rune) string {
-		head, mid, end := visible(string(x[:pre])), visible(string(x[pre:len(x)-suf])), visible(string(x[len(x)-suf:]))
-		if long := utf8.RuneCountInString(head + mid + end); long > room {
+		near := 4 * room // what is farther away is cut in any case
+		cut := len(x) - suf
+		head, mid, end := visible(string(x[max(pre-near, 0):pre])), visible(string(x[pre:min(cut, pre+near)])), visible(string(x[cut:min(len(x), cut+near)]))
+		if long := uniseg.StringWidth(head + mid + end); long > room {
 			mid = clipText(mid, room-8)
-			rest := room - utf8.RuneCountInString(mid)
-			tail := min(utf8.RuneCountInString(end), max(rest-min(utf8.RuneCountInString(head), rest*2/3), 0))
+			rest := room - uniseg.StringWidth(mid)
+			tail := min(uniseg.StringWidth(end), max(rest-min(uniseg.StringWidth(head), rest*2/3), 0))
 			head = clipEnd(head, max(rest-tail, 2))
 			end = clipText(end, max(tail, 2))
 		}
@@ -412,17 +415,42 @@ func quoteEmpty(s string) string {
 	return s
 }
 
+// clipText cuts a text to n columns of a terminal, in which Chinese characters and emoji take two.
 func clipText(s string, n int) string {
-	if utf8.RuneCountInString(s) <= n {
+	if len(s) <= n { // no character is wider than its bytes
 		return s
 	}
-	return string([]rune(s)[:max(n-2, 0)]) + ".."
+	cut, width := -1, 0
+	for rest, state, at := s, -1, 0; rest != ""; {
+		var c string
+		var w int
+		c, rest, w, state = uniseg.FirstGraphemeClusterInString(rest, state)
+		if width += w; cut < 0 && width > max(n-2, 0) {
+			cut = at
+		}
+		if width > n {
+			return s[:cut] + ".."
+		}
+		at += len(c)
+	}
+	return s
 }
 
+// clipEnd is clipText that keeps the end.
 func clipEnd(s string, n int) string {
-	if utf8.RuneCountInString(s) <= n {
+	over := uniseg.StringWidth(s) - n
+	if over <= 0 {
 		return s
 	}
-	r := []rune(s)
-	return ".." + string(r[len(r)-max(n-2, 0):])
+	over += min(n, 2)
+	for rest, state := s, -1; ; {
+		var w int
+		_, rest, w, state = uniseg.FirstGraphemeClusterInString(rest, state)
+		if over -= w; over <= 0 {
+			return ".." + rest
+		}
+	}
 }
+
+// padText fills a text up to n columns.
+func padText(s string, n int) string { return s + strings.Repeat(" ", max(n-uniseg.StringWidth(s), 0)) }
