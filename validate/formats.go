@@ -66,7 +66,11 @@ func plain(m json.RawMessage) string {
 	if string(m) == "null" {
 		return ""
 	}
-	return strings.Trim(string(m), `"`)
+	text := ""
+	if json.Unmarshal(m, &text) == nil {
+		return text
+	}
+	return string(m)
 }
 
 func headline(res *Result) string {

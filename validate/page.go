@@ -1,6 +1,8 @@
 package validate
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"io"
@@ -397,8 +399,22 @@ func (d *pageData) timeline(t *Timeline) {
 
 // keyPlain writes a key's object without the noise of JSON.
 func keyPlain(key []byte) string {
-	s := keyText(key)
-	return strings.NewReplacer(`":`, " = ", `,"`, ", ", `"`, "").Replace(s)
+	dec := json.NewDecoder(bytes.NewReader(key))
+	_, _ = dec.Token()
+	var parts []string
+	for dec.More() {
+		name, err := dec.Token()
+		var v json.RawMessage
+		if err != nil || dec.Decode(&v) != nil {
+			return string(key)
+		}
+		text := "null"
+		if string(v) != text {
+			text = plain(v)
+		}
+		parts = append(parts, fmt.Sprintf("%s = %s", name, text))
+	}
+	return visible(strings.Join(parts, ", "))
 }
 
 // brief is a number with as many digits as a table has room for.
