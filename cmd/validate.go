@@ -270,11 +270,16 @@ func (o *validateOptions) options() (validate.Options, error) {
 		}
 		opts.Rename[l] = name
 	}
+	given := map[string]bool{}
 	for _, s := range o.tolerance {
 		t, err := validate.ParseTolerance(s)
 		if err != nil {
 			return opts, err
 		}
+		if given[t.Column] {
+			return opts, schema.WithHint(fmt.Errorf("--tolerance names the column %q twice", t.Column), "write its words together: --tolerance "+t.Column+"=trim,case")
+		}
+		given[t.Column] = true
 		opts.Tolerances = append(opts.Tolerances, t)
 	}
 	return opts, nil
