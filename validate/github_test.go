@@ -152,6 +152,14 @@ func TestWhatIf(t *testing.T) {
 	}
 }
 
+// TestEqualWithIsForAShell: a quote in a column's name ends no quotes of the flag.
+func TestEqualWithIsForAShell(t *testing.T) {
+	res := judge(t, Options{Left: jsonSide(t, `{"id":1,"it's":1}`), Right: jsonSide(t, `{"id":1,"it's":2}`), Key: key})
+	if want := `--tolerance 'it'\''s=abs:1'`; res.EqualWith != want {
+		t.Errorf("equal with %s, want %s", res.EqualWith, want)
+	}
+}
+
 func tolerance(t *testing.T, text string) Tolerance {
 	t.Helper()
 	tol, err := ParseTolerance(text)

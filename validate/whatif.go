@@ -182,7 +182,7 @@ func (j *jury) whatIfs(res *Result) {
 	if possible && n.OnlyLeft+n.OnlyRight+n.DuplicateLeft+n.DuplicateRight+n.NullKeyLeft+n.NullKeyRight == 0 && !j.r.differs && len(j.r.refused) == 0 {
 		var flags []string
 		for _, w := range res.WhatIf {
-			flags = append(flags, fmt.Sprintf("--tolerance '%s'", w.Tolerance))
+			flags = append(flags, fmt.Sprintf("--tolerance '%s'", strings.ReplaceAll(w.Tolerance, "'", `'\''`)))
 		}
 		res.EqualWith = strings.Join(flags, " ")
 	}
