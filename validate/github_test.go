@@ -154,9 +154,14 @@ func TestWhatIf(t *testing.T) {
 
 // TestEqualWithIsForAShell: a quote in a column's name ends no quotes of the flag.
 func TestEqualWithIsForAShell(t *testing.T) {
-	res := judge(t, Options{Left: jsonSide(t, `{"id":1,"it's":1}`), Right: jsonSide(t, `{"id":1,"it's":2}`), Key: key})
+	o := Options{Left: jsonSide(t, `{"id":1,"it's":1}`), Right: jsonSide(t, `{"id":1,"it's":2}`), Key: key}
+	res := judge(t, o)
 	if want := `--tolerance 'it'\''s=abs:1'`; res.EqualWith != want {
 		t.Errorf("equal with %s, want %s", res.EqualWith, want)
+	}
+	o.Tolerances = []Tolerance{tolerance(t, "it's=abs:1,null_as:'0'")}
+	if res := judge(t, o); res.Verdict != Equal {
+		t.Errorf("with it: %s", res.Verdict)
 	}
 }
 
