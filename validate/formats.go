@@ -59,7 +59,7 @@ func WriteMarkdown(w io.Writer, res *Result) error {
 }
 
 func cellMarkdown(s string) string {
-	return strings.NewReplacer("|", `\|`, "\n", " ", "\r", " ", "<", "&lt;", "`", "'").Replace(s)
+	return strings.NewReplacer(`\`, `\\`, "|", `\|`, "\n", " ", "\r", " ", "&", "&amp;", "<", "&lt;", "`", "\\`", "*", `\*`, "[", `\[`, "~", `\~`).Replace(visible(s))
 }
 
 func plain(m json.RawMessage) string {

@@ -57,6 +57,20 @@ func TestJUnitHasACaseForEach(t *testing.T) {
 	}
 }
 
+// TestMarkdownShowsValues: what Markdown would take for its own is shown as it is, so that a text and its escapes differ.
+func TestMarkdownShowsValues(t *testing.T) {
+	l, r := csvSide(t, "id,v\n1,a&b *x* \\|\n2,`c`\n"), csvSide(t, "id,v\n1,a&amp;b [x](y)\n2,c\n")
+	var b bytes.Buffer
+	if err := WriteMarkdown(&b, judge(t, Options{Left: l, Right: r, Key: key})); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`| a&amp;b \*x\* \\\| | a&amp;amp;b \[x](y) |`, "| \\`c\\` | c |"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%s is not in\n%s", want, b.String())
+		}
+	}
+}
+
 // TestTextFitsTheTerminal: 80 columns, whatever the data, and no control character reaches it.
 func TestTextFitsTheTerminal(t *testing.T) {
 	long := strings.Repeat("long text ", 30)
