@@ -129,6 +129,13 @@ func (s *suspect) hear(l, r []byte) {
 			s.countValue(suspicion{cause: causeZone, n: d}, l)
 		}
 		times := [2]*big.Int{nanosOf(s.c, li, lb), nanosOf(s.c, ri, rb)}
+		for side := range int8(2) {
+			for _, smaller := range []int64{1e3, 1e6, 1e9} {
+				if s.c.kind == kTimestamp && fitsUnit("taken", times[side], times[1-side], smaller) {
+					s.count(suspicion{cause: causeUnit, n: smaller, side: side, param: "taken"})
+				}
+			}
+		}
 		for _, unit := range timeUnits {
 			for side := range int8(2) {
 				for _, how := range []string{"cut", "rounded"} {
@@ -343,8 +350,12 @@ var timeUnits = []struct {
 	name string
 }{{86400e9, "days"}, {3600e9, "hours"}, {60e9, "minutes"}, {1e9, "seconds"}, {1e6, "milliseconds"}, {1e3, "microseconds"}}
 
-// fitsUnit says whether coarse is fine cut, or rounded, to a unit of per nanoseconds.
+// fitsUnit says whether coarse is fine cut, or rounded, to a unit of per nanoseconds, or fine taken for a number of units
+// that are per times smaller.
 func fitsUnit(how string, coarse, fine *big.Int, per int64) bool {
+	if how == "taken" {
+		return coarse.Sign() != 0 && new(big.Int).Mul(coarse, big.NewInt(per)).Cmp(fine) == 0
+	}
 	if !coarse.IsInt64() || !fine.IsInt64() { // centuries from here: they are told by their rest
 		base := new(big.Int).Mul(new(big.Int).Div(fine, big.NewInt(86400e9)), big.NewInt(86400e9))
 		coarse, fine = new(big.Int).Sub(coarse, base), new(big.Int).Sub(fine, base)
@@ -665,6 +676,9 @@ func (s *suspect) evidence(x suspicion, column string, cols []column) string {
 		}
 		return of + text
 	case causeUnit:
+		if x.param == "taken" {
+			return of + fmt.Sprintf("%s = %s taken for a unit %d times smaller, as milliseconds for microseconds", lost, kept, x.n)
+		}
 		for _, unit := range timeUnits {
 			if unit.ns == x.n {
 				return of + fmt.Sprintf("%s = %s %s to %s", lost, kept, x.param, unit.name)

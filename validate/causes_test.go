@@ -112,6 +112,27 @@ func TestRoundedTimes(t *testing.T) {
 	}
 }
 
+// TestUnitTakenForAnother: milliseconds that were written as microseconds are in January 1970.
+func TestUnitTakenForAnother(t *testing.T) {
+	type millis struct {
+		ID int64 `parquet:"id"`
+		T  int64 `parquet:"t,timestamp(millisecond)"`
+	}
+	type micros struct {
+		ID int64 `parquet:"id"`
+		T  int64 `parquet:"t,timestamp(microsecond)"`
+	}
+	var l []millis
+	var r []micros
+	for i := range int64(20) {
+		l, r = append(l, millis{i, 1_780_000_000_000 + i*7777}), append(r, micros{i, 1_780_000_000_000 + i*7777})
+	}
+	res := judge(t, Options{Left: parquetSide(t, l), Right: parquetSide(t, r), Key: key})
+	if len(res.Causes) != 1 || res.Causes[0].Cause != causeUnit || res.Causes[0].Cells != 20 || !strings.Contains(res.Causes[0].Evidence, "right = left taken for a unit 1000 times smaller") {
+		t.Errorf("%+v", res.Causes)
+	}
+}
+
 // TestCausesOfTimesOfDay: a time of day has a unit and a zone as a timestamp has, and a tolerance that would pass it.
 func TestCausesOfTimesOfDay(t *testing.T) {
 	type row struct {
