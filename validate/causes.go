@@ -610,6 +610,9 @@ func (s *suspect) believe(compared, equal int64) {
 		if n, m := s.counts[a], s.counts[b]; n != m {
 			return n > m
 		}
+		if noise && a.cause != b.cause { // a short float is hardly ever so near to what it comes from
+			return a.cause == causeULP
+		}
 		return fmt.Sprint(a) < fmt.Sprint(b)
 	})
 }

@@ -199,9 +199,11 @@ func TestSignOfZeroIsNoWidth(t *testing.T) {
 		ID int64   `parquet:"id"`
 		V  float64 `parquet:"v"`
 	}
-	res := judge(t, Options{Left: parquetSide(t, []row{{1, 0}}), Right: parquetSide(t, []row{{1, math.Copysign(0, -1)}}), Key: key})
-	if len(res.Causes) != 1 || res.Causes[0].Cause != causeULP {
-		t.Errorf("%+v", res.Causes)
+	for _, pair := range [][2]float64{{0, math.Copysign(0, -1)}, {1, math.Nextafter(1, 2)}} { // nor are neighbours
+		res := judge(t, Options{Left: parquetSide(t, []row{{1, pair[0]}}), Right: parquetSide(t, []row{{1, pair[1]}}), Key: key})
+		if len(res.Causes) != 1 || res.Causes[0].Cause != causeULP {
+			t.Errorf("%v: %+v", pair, res.Causes)
+		}
 	}
 }
 
