@@ -169,10 +169,11 @@ func (o *validateOptions) judge(ctx context.Context) error {
 	if err != nil {
 		return o.fail(err)
 	}
+	where := "--fail-on"
 	if checked != nil && !o.failOnGiven && len(checked.Pipeline.Validate.FailOn) > 0 {
-		o.failOn = checked.Pipeline.Validate.FailOn
+		o.failOn, where = checked.Pipeline.Validate.FailOn, o.file+": fail_on"
 	}
-	fail, err := parseFailOn(o.failOn)
+	fail, err := parseFailOn(where, o.failOn)
 	if err != nil {
 		return o.fail(err)
 	}
@@ -486,6 +487,7 @@ func parseBytes(s string) (int64, error) {
 
 // failOn is what turns the exit code to 1.
 type failOn struct {
+	where            string // the flag, or the pipeline file's field
 	any, unexplained bool
 	rates            []rateLimit
 }
@@ -495,8 +497,8 @@ type rateLimit struct {
 	share  float64
 }
 
-func parseFailOn(words []string) (failOn, error) {
-	var f failOn
+func parseFailOn(where string, words []string) (failOn, error) {
+	f := failOn{where: where}
 	if len(words) == 0 { // --fail-on "$UNSET" would never fail
 		words = []string{""}
 	}
@@ -521,7 +523,7 @@ func parseFailOn(words []string) (failOn, error) {
 				continue
 			}
 		}
-		return f, schema.WithHint(fmt.Errorf("--fail-on %q is unknown", w), "use any, unexplained, rate>0.01% or COLUMN:rate>0.1%")
+		return f, schema.WithHint(fmt.Errorf("%s %q is unknown", where, w), "use any, unexplained, rate>0.01% or COLUMN:rate>0.1%")
 	}
 	return f, nil
 }
@@ -544,7 +546,7 @@ func (f failOn) check(res *validate.Result) error {
 			for _, c := range res.Columns {
 				names = append(names, c.Name)
 			}
-			return schema.WithHint(fmt.Errorf("--fail-on names the column %q, which is not compared", r.column), "the compared columns are "+strings.Join(names, ", "))
+			return schema.WithHint(fmt.Errorf("%s names the column %q, which is not compared", f.where, r.column), "the compared columns are "+strings.Join(names, ", "))
 		}
 	}
 	return nil
