@@ -89,6 +89,14 @@ func sentence(res *Result) string {
 	return inconclusiveSentence(&res.Rows) + "."
 }
 
+// shown is a value of the data in a line of text: NULL and an empty text are not the same.
+func shown(m json.RawMessage) string {
+	if string(m) == "null" {
+		return "NULL"
+	}
+	return quoteEmpty(visible(plain(m)))
+}
+
 // countRow is a line of the table of rows.
 type countRow struct {
 	Name        string

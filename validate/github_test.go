@@ -3,6 +3,8 @@ package validate
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode"
@@ -186,6 +188,33 @@ func tolerance(t *testing.T, text string) Tolerance {
 		t.Fatal(err)
 	}
 	return tol
+}
+
+// TestNullIsShown: a pattern and a frequent change of NULL are not those of an empty text.
+func TestNullIsShown(t *testing.T) {
+	var l, r []string
+	for i := range 4000 {
+		land, v := []string{`"DE"`, `"FR"`, `""`, "null"}[i%4], fmt.Sprint(i)
+		if i%4 == 3 {
+			v = "-1"
+		}
+		x := fmt.Sprintf(`{"id":%d,"land":%s,"note":"","v":`, i, land)
+		l, r = append(l, x+fmt.Sprint(i)+"}"), append(r, strings.Replace(x, `"note":""`, `"note":null`, 1)+v+"}")
+		if i%4 < 3 {
+			r[i] = x + v + "}"
+		}
+	}
+	res := judge(t, Options{Left: jsonSide(t, l...), Right: jsonSide(t, r...), Key: key, Patterns: true, Page: true})
+	var b, page bytes.Buffer
+	if err := errors.Join(WriteText(&b, res, TextOptions{}), WriteHTML(&page, res)); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), "  land = NULL ") || !strings.Contains(page.String(), "NULL") {
+		t.Errorf("the pattern is not told:\n%s", b.String())
+	}
+	if d := shown(res.Columns[1].Changes[0].Left) + " to " + shown(res.Columns[1].Changes[0].Right); d != "'' to NULL" {
+		t.Errorf("the most frequent change is %s", d)
+	}
 }
 
 // TestPatterns: the value that all differing rows have is named with its lift and counts.

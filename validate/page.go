@@ -285,7 +285,7 @@ func newPageData(res *Result, parts int) *pageData {
 	d.columns(res)
 	d.causes(res)
 	for _, p := range res.Patterns {
-		d.Patterns = append(d.Patterns, pagePattern{p.Column, clipText(plain(p.Value), 80), digits(p.Different), digits(p.Rows), fmt.Sprintf("%.1f", p.Lift),
+		d.Patterns = append(d.Patterns, pagePattern{p.Column, clipText(shown(p.Value), 80), digits(p.Different), digits(p.Rows), fmt.Sprintf("%.1f", p.Lift),
 			percent(p.Different, max(p.Rows, 1))})
 	}
 	d.timeline(res.Timeline)
@@ -333,7 +333,7 @@ func (d *pageData) columns(res *Result) {
 		}
 		for _, x := range c.Changes {
 			if x.Count > 1 {
-				p.Top = append(p.Top, pageChange{clipText(plain(x.Left), 60), clipText(plain(x.Right), 60), digits(x.Count)})
+				p.Top = append(p.Top, pageChange{clipText(shown(x.Left), 60), clipText(shown(x.Right), 60), digits(x.Count)})
 			}
 		}
 		if c.Different+c.Within > 0 {

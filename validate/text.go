@@ -257,7 +257,7 @@ func (t *textReport) patterns(res *Result) {
 	t.line("")
 	t.line(fmt.Sprintf("%-48s %9s %9s %11s", "patterns", "different", "of rows", "times share"))
 	for _, p := range res.Patterns[:min(len(res.Patterns), 5)] {
-		t.line(fmt.Sprintf("  %s %9d %9d %11.1f", padText(clipText(visible(p.Column+" = "+plain(p.Value)), 46), 46), p.Different, p.Rows, p.Lift))
+		t.line(fmt.Sprintf("  %s %9d %9d %11.1f", padText(clipText(visible(p.Column)+" = "+shown(p.Value), 46), 46), p.Different, p.Rows, p.Lift))
 	}
 }
 
