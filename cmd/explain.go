@@ -115,6 +115,9 @@ func (o *explainOptions) run(ctx context.Context) error {
 		if !ok || name == "" {
 			return schema.WithHint(fmt.Errorf("--key %q is no COLUMN=VALUE", k), "write --key impression_id=imp-1")
 		}
+		if was, twice := want[name]; twice && was != value {
+			return schema.WithHint(fmt.Errorf("--key names %s twice, as %q and %q", name, was, value), "ask for one row at a time")
+		}
 		want[name] = value
 	}
 	if len(want) == 0 {

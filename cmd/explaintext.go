@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // write tells a life as text.
@@ -121,7 +122,13 @@ func (l *life) write(w io.Writer, withS bool) error {
 			}
 		}
 	}
-	_, err := io.WriteString(w, b.String())
+	// What a terminal would obey instead of showing it.
+	_, err := io.WriteString(w, strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\u200d' && unicode.In(r, unicode.Cc, unicode.Cf) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, b.String()))
 	return err
 }
 

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/rivo/uniseg"
+
 	"github.com/lockstep-data/lockstep/validate"
 )
 
@@ -183,7 +185,7 @@ func wrap(s string, width int) []string {
 		switch {
 		case line == "":
 			line = word
-		case len([]rune(line))+1+len([]rune(word)) > width:
+		case uniseg.StringWidth(line)+1+uniseg.StringWidth(word) > width:
 			out = append(out, line)
 			line = word
 		default:

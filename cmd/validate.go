@@ -169,10 +169,11 @@ func (o *validateOptions) judge(ctx context.Context) error {
 	if err != nil {
 		return o.fail(err)
 	}
+	where := "--fail-on"
 	if checked != nil && !o.failOnGiven && len(checked.Pipeline.Validate.FailOn) > 0 {
-		o.failOn = checked.Pipeline.Validate.FailOn
+		o.failOn, where = checked.Pipeline.Validate.FailOn, o.file+": fail_on"
 	}
-	fail, err := parseFailOn(o.failOn)
+	fail, err := parseFailOn(where, o.failOn)
 	if err != nil {
 		return o.fail(err)
 	}
@@ -270,11 +271,16 @@ func (o *validateOptions) options() (validate.Options, error) {
 		}
 		opts.Rename[l] = name
 	}
+	given := map[string]bool{}
 	for _, s := range o.tolerance {
 		t, err := validate.ParseTolerance(s)
 		if err != nil {
 			return opts, err
 		}
+		if given[t.Column] {
+			return opts, schema.WithHint(fmt.Errorf("--tolerance names the column %q twice", t.Column), "write its words together: --tolerance "+t.Column+"=trim,case")
+		}
+		given[t.Column] = true
 		opts.Tolerances = append(opts.Tolerances, t)
 	}
 	return opts, nil
@@ -365,7 +371,7 @@ func (o *validateOptions) progress(show *progress) func(validate.Progress) {
 	}
 }
 
-// fail prints what JSON readers get for an error, and gives the judge's hints to the command line's own.
+// fail prints what JSON readers and GitHub get for an error, and gives the judge's hints to the command line's own.
 func (o *validateOptions) fail(err error) error {
 	hint := validate.Hint(err)
 	if hint == "" {
@@ -383,6 +389,11 @@ func (o *validateOptions) fail(err error) error {
 		out := json.NewEncoder(o.world.stdout)
 		out.SetEscapeHTML(false)
 		if werr := out.Encode(map[string]any{"verdict": "error", "error": err.Error(), "hint": hint, "uncomparable": columns}); werr != nil {
+			return werr
+		}
+	}
+	if o.format == "github" {
+		if werr := validate.WriteGitHubError(o.world.stdout, err, hint, o.file); werr != nil {
 			return werr
 		}
 	}
@@ -476,6 +487,7 @@ func parseBytes(s string) (int64, error) {
 
 // failOn is what turns the exit code to 1.
 type failOn struct {
+	where            string // the flag, or the pipeline file's field
 	any, unexplained bool
 	rates            []rateLimit
 }
@@ -485,8 +497,11 @@ type rateLimit struct {
 	share  float64
 }
 
-func parseFailOn(words []string) (failOn, error) {
-	var f failOn
+func parseFailOn(where string, words []string) (failOn, error) {
+	f := failOn{where: where}
+	if len(words) == 0 { // --fail-on "$UNSET" would never fail
+		words = []string{""}
+	}
 	for _, w := range words {
 		switch w {
 		case "any":
@@ -508,7 +523,7 @@ func parseFailOn(words []string) (failOn, error) {
 				continue
 			}
 		}
-		return f, schema.WithHint(fmt.Errorf("--fail-on %q is unknown", w), "use any, unexplained, rate>0.01% or COLUMN:rate>0.1%")
+		return f, schema.WithHint(fmt.Errorf("%s %q is unknown", where, w), "use any, unexplained, rate>0.01% or COLUMN:rate>0.1%")
 	}
 	return f, nil
 }
@@ -531,7 +546,7 @@ func (f failOn) check(res *validate.Result) error {
 			for _, c := range res.Columns {
 				names = append(names, c.Name)
 			}
-			return schema.WithHint(fmt.Errorf("--fail-on names the column %q, which is not compared", r.column), "the compared columns are "+strings.Join(names, ", "))
+			return schema.WithHint(fmt.Errorf("%s names the column %q, which is not compared", f.where, r.column), "the compared columns are "+strings.Join(names, ", "))
 		}
 	}
 	return nil

@@ -65,7 +65,7 @@ type suspect struct {
 	all    int64
 	found  []suspicion // what is believed after the hearing, in order
 
-	values map[suspicion]map[string]bool // up to manyValues left values that fit what columns of a few values fit by accident
+	values map[suspicion]map[string]bool // up to manyValues left values, or tails that were cut, that fit what columns of a few values fit by accident
 }
 
 func newSuspect(c *typ) *suspect {
@@ -124,15 +124,24 @@ func (s *suspect) hear(l, r []byte) {
 	switch s.c.kind {
 	case kFloat, kInt, kDecimal, kNumber:
 		s.numbers(l, li, lb, ri, rb)
-	case kTimestamp, kDate:
-		d := new(big.Int).Sub(nanosOf(s.c, ri, rb), nanosOf(s.c, li, lb))
-		if d.IsInt64() && plausibleZone(d.Int64()) {
-			s.countValue(suspicion{cause: causeZone, n: d.Int64()}, l)
+	case kTimestamp, kDate, kTime:
+		if d, ok := zoneApart(s.c, li, lb, ri, rb); ok && plausibleZone(d) {
+			s.countValue(suspicion{cause: causeZone, n: d}, l)
 		}
-		for _, per := range []int64{1e9, 1e6, 1e3} {
+		times := [2]*big.Int{nanosOf(s.c, li, lb), nanosOf(s.c, ri, rb)}
+		for side := range int8(2) {
+			for _, smaller := range []int64{1e3, 1e6, 1e9} {
+				if s.c.kind == kTimestamp && fitsUnit("taken", times[side], times[1-side], smaller) {
+					s.count(suspicion{cause: causeUnit, n: smaller, side: side, param: "taken"})
+				}
+			}
+		}
+		for _, unit := range timeUnits {
 			for side := range int8(2) {
-				if x := (suspicion{cause: causeUnit, n: per, side: side}); s.fits(x, l, r) {
-					s.count(x)
+				for _, how := range []string{"cut", "rounded"} {
+					if fitsUnit(how, times[side], times[1-side], unit.ns) {
+						s.count(suspicion{cause: causeUnit, n: unit.ns, side: side, param: how})
+					}
 				}
 			}
 		}
@@ -146,6 +155,11 @@ func (s *suspect) hear(l, r []byte) {
 		for side := range int8(2) {
 			if x := (suspicion{cause: causeEncoding, side: side}); s.fits(x, l, r) {
 				s.count(x)
+			}
+		}
+		for side, text := range [2][]byte{lb, rb} {
+			if x := (suspicion{cause: causeTruncation, n: int64(utf8.RuneCount(text)), side: int8(side)}); s.fits(x, l, r) {
+				s.countValue(x, [2][]byte{rb, lb}[side][len(text):]) // a tail that is always the same was added
 			}
 		}
 	}
@@ -301,7 +315,7 @@ func ratioOf(c *typ, li int64, lb []byte, ri int64, rb []byte) (suspicion, bool)
 		if a-a != 0 || b-b != 0 { // NaN, infinite
 			return x, false
 		}
-		if a != 0 && b != 0 {
+		if a != 0 && b != 0 && math.Abs(b/a-1) > 1e-9 { // nearer to 1 is noise
 			x.param = strconv.FormatFloat(b/a, 'g', 12, 64)
 		}
 		return x, true
@@ -315,6 +329,65 @@ func ratioOf(c *typ, li int64, lb []byte, ri int64, rb []byte) (suspicion, bool)
 		x.param = new(big.Rat).Quo(b, a).RatString()
 	}
 	return x, true
+}
+
+// isPowerOfTen says whether a ratio is one: 100, 1/1000, 0.01.
+func isPowerOfTen(ratio string) bool {
+	r, ok := new(big.Rat).SetString(ratio)
+	if !ok || r.Sign() <= 0 {
+		return false
+	}
+	if r.Cmp(big.NewRat(1, 1)) < 0 {
+		r.Inv(r)
+	}
+	digits := r.Num().String()
+	return r.IsInt() && strings.TrimRight(digits, "0") == "1"
+}
+
+// timeUnits are what times are cut to.
+var timeUnits = []struct {
+	ns   int64
+	name string
+}{{86400e9, "days"}, {3600e9, "hours"}, {60e9, "minutes"}, {1e9, "seconds"}, {1e6, "milliseconds"}, {1e3, "microseconds"}}
+
+// fitsUnit says whether coarse is fine cut, or rounded, to a unit of per nanoseconds, or fine taken for a number of units
+// that are per times smaller.
+func fitsUnit(how string, coarse, fine *big.Int, per int64) bool {
+	if how == "taken" {
+		return coarse.Sign() != 0 && new(big.Int).Mul(coarse, big.NewInt(per)).Cmp(fine) == 0
+	}
+	if !coarse.IsInt64() || !fine.IsInt64() { // centuries from here: they are told by their rest
+		base := new(big.Int).Mul(new(big.Int).Div(fine, big.NewInt(86400e9)), big.NewInt(86400e9))
+		coarse, fine = new(big.Int).Sub(coarse, base), new(big.Int).Sub(fine, base)
+	}
+	if !coarse.IsInt64() || coarse.Int64()%per != 0 {
+		return false
+	}
+	apart := fine.Int64() - coarse.Int64()
+	if (apart > 0) != (fine.Cmp(coarse) > 0) {
+		return false // more than an int64 apart
+	}
+	if how == "rounded" { // half either way, as databases differ
+		return max(apart, -apart) <= per/2
+	}
+	return apart >= 0 && apart < per || fine.Sign() < 0 && apart < 0 && apart > -per // downwards, or towards zero
+}
+
+// zoneApart is right less left; of times of day the shorter way round the clock.
+func zoneApart(c *typ, li int64, lb []byte, ri int64, rb []byte) (int64, bool) {
+	d := new(big.Int).Sub(nanosOf(c, ri, rb), nanosOf(c, li, lb))
+	if !d.IsInt64() {
+		return 0, false
+	}
+	const day = 86400e9
+	ns := d.Int64()
+	switch {
+	case c.kind == kTime && ns > day/2:
+		ns -= day
+	case c.kind == kTime && ns <= -day/2:
+		ns += day
+	}
+	return ns, true
 }
 
 // plausibleZone: whole quarters of an hour, up to 14 hours.
@@ -390,7 +463,7 @@ func (s *suspect) fitsFloat(x suspicion, li, ri int64) bool {
 	if x.side == 0 {
 		a, b = b, a
 	}
-	return float64(float32(a)) == b
+	return math.Float64bits(float64(float32(a))) == math.Float64bits(b) // a zero's sign is no matter of width
 }
 
 // fits says whether a pair of cells fits a suspicion about values.
@@ -413,28 +486,24 @@ func (s *suspect) fits(x suspicion, l, r []byte) bool {
 		y, ok := ratioOf(s.c, li, lb, ri, rb)
 		return ok && y.param == x.param
 	case causeRounding, causeTruncation:
+		if s.c.kind == kText {
+			short, long := lb, rb
+			if x.side == 1 {
+				short, long = long, short
+			}
+			return len(bytes.TrimSpace(short)) > 0 && bytes.HasPrefix(long, short) && len(bytes.TrimSpace(long[len(short):])) > 0 && utf8.RuneCount(short) == int(x.n)
+		}
 		coarse, fine := shortText(s.c, li, lb), shortText(s.c, ri, rb)
 		if x.side == 1 {
 			coarse, fine = fine, coarse
 		}
 		return fitsDecimals(x.cause, coarse, fine, int(x.n))
 	case causeZone:
-		d := new(big.Int).Sub(nanosOf(s.c, ri, rb), nanosOf(s.c, li, lb))
-		return d.IsInt64() && d.Int64() == x.n
+		d, ok := zoneApart(s.c, li, lb, ri, rb)
+		return ok && d == x.n
 	case causeUnit:
-		a, b := nanosOf(s.c, li, lb), nanosOf(s.c, ri, rb)
-		if x.side == 0 {
-			a, b = b, a
-		}
-		per := big.NewInt(x.n)
-		cut := new(big.Int)
-		cut.Div(a, per) // Euclidean: downwards
-		cut.Mul(cut, per)
-		if cut.Cmp(b) == 0 {
-			return true
-		}
-		cut.Quo(a, per) // towards zero
-		return cut.Mul(cut, per).Cmp(b) == 0
+		times := [2]*big.Int{nanosOf(s.c, li, lb), nanosOf(s.c, ri, rb)}
+		return fitsUnit(x.param, times[x.side], times[1-x.side], x.n)
 	case causeText:
 		for _, w := range textWays {
 			if w.name == x.param {
@@ -459,11 +528,23 @@ func (s *suspect) believe(compared, equal int64) {
 	var bestN [2]int64
 	// In one order, for what is believed on a tie depends on it.
 	suspicions := slices.SortedFunc(maps.Keys(s.counts), func(a, b suspicion) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	var defaults [2]int64 // cells that are NULL where the other side has any default
+	for _, x := range suspicions {
+		if x.cause == causeNullDefault && isDefault(s.c, x.param) {
+			defaults[x.side] += s.counts[x]
+		}
+	}
 	for _, x := range suspicions {
 		n, ok := s.counts[x], false
 		values := int64(len(s.values[x]))
 		switch x.cause {
 		case causeRounding, causeTruncation:
+			if s.c.kind == kText { // of several lengths each is by chance
+				if n > 1 && values >= min(n, 3) && n*2 >= s.cells {
+					s.found = append(s.found, x)
+				}
+				continue
+			}
 			b := best[x.side]
 			// On a tie rounding is believed: half of all roundings look like cuts. Fewer decimals last.
 			if n > bestN[x.side] || n == bestN[x.side] && (x.cause > b.cause || x.cause == b.cause && x.n < b.n) {
@@ -478,16 +559,21 @@ func (s *suspect) believe(compared, equal int64) {
 		case causeZone:
 			ok = n >= 2 && (n*2 >= heard || n*20 >= heard && values >= manyValues)
 		case causeFactor:
-			ok = n >= 3 && (n*2 >= s.cells || n*10 >= s.cells && values >= manyValues)
+			// One value that became another is no factor, but where it may be a change of unit.
+			ok = n >= 3 && (n*2 >= s.cells && (values > 1 || isPowerOfTen(x.param)) || n*10 >= s.cells && values >= manyValues)
 		case causeNullDefault:
-			ok = isDefault(s.c, x.param) || n >= 10 && n*10 >= s.nulls[x.side]*9
+			// Where values were lost at random, zeros were among them.
+			ok = isDefault(s.c, x.param) && defaults[x.side]*10 >= s.nulls[x.side]*9 || n >= 10 && n*10 >= s.nulls[x.side]*9
 		case causeShifted:
 			ok = values >= min(n, manyValues) && (n >= manyValues && n*2 >= heard || n >= 4 && n+1 >= heard)
 		case causeSwapped:
-			ok = n >= 2 || n == heard
+			// Columns of a few values meet by accident, unless nearly all that differs is swapped.
+			ok = n*10 >= heard*9 || n >= 2 && n*20 >= heard && values >= min(n, manyValues)
 		case causeWidth: // short decimals may be short floats by chance
 			ok = n*10 >= s.cells
-		case causeUnit, causeULP, causeText, causeEncoding:
+		case causeUnit: // whole hours, and midnights, are met by chance
+			ok = n*2 >= heard || x.n <= 1e9 && n*50 >= heard
+		case causeULP, causeText, causeEncoding:
 			ok = true
 		}
 		if ok {
@@ -495,7 +581,11 @@ func (s *suspect) believe(compared, equal int64) {
 		}
 	}
 	for side, n := range bestN {
-		if n > 0 && n*50 >= s.cells {
+		// A tenth of all numbers has a decimal less by chance, and lies near what became of it when values are off by
+		// little: on both sides as often.
+		back := best[side]
+		back.side = 1 - back.side
+		if n > 0 && n*10 >= s.cells && n >= 4*s.counts[back] {
 			s.found = append(s.found, best[side])
 		}
 	}
@@ -504,8 +594,14 @@ func (s *suspect) believe(compared, equal int64) {
 			s.found = append(s.found, suspicion{cause: causeDrift, side: side})
 		}
 	}
+	// What fits all of the column goes before what fits some of it: hourly times that are an hour off nearly all have
+	// the next row's value. A drift is known from the whole side.
+	whole := func(x suspicion) bool { return x.cause == causeDrift || s.counts[x] == heard }
 	sort.Slice(s.found, func(i, j int) bool {
 		a, b := s.found[i], s.found[j]
+		if p, q := whole(a), whole(b); p != q {
+			return p
+		}
 		o, p := causeOrder[a.cause], causeOrder[b.cause]
 		noise := (a.cause == causeULP || a.cause == causeWidth) && (b.cause == causeULP || b.cause == causeWidth)
 		if o != p && !noise { // a short float may lie within the noise, and noise may hit a short float
@@ -513,6 +609,9 @@ func (s *suspect) believe(compared, equal int64) {
 		}
 		if n, m := s.counts[a], s.counts[b]; n != m {
 			return n > m
+		}
+		if noise && a.cause != b.cause { // a short float is hardly ever so near to what it comes from
+			return a.cause == causeULP
 		}
 		return fmt.Sprint(a) < fmt.Sprint(b)
 	})
@@ -563,6 +662,9 @@ func (s *suspect) evidence(x suspicion, column string, cols []column) string {
 	case causeRounding:
 		return of + fmt.Sprintf("%s = %s rounded to %d decimals", lost, kept, x.n)
 	case causeTruncation:
+		if s.c.kind == kText {
+			return of + fmt.Sprintf("%s = %s cut to %d characters", lost, kept, x.n)
+		}
 		return of + fmt.Sprintf("%s = %s cut to %d decimals", lost, kept, x.n)
 	case causeWidth:
 		return of + fmt.Sprintf("%s = %s through a 32-bit float", lost, kept)
@@ -577,7 +679,14 @@ func (s *suspect) evidence(x suspicion, column string, cols []column) string {
 		}
 		return of + text
 	case causeUnit:
-		return of + fmt.Sprintf("%s = %s cut to %s", lost, kept, map[int64]string{1e9: "seconds", 1e6: "milliseconds", 1e3: "microseconds"}[x.n])
+		if x.param == "taken" {
+			return of + fmt.Sprintf("%s = %s taken for a unit %d times smaller, as milliseconds for microseconds", lost, kept, x.n)
+		}
+		for _, unit := range timeUnits {
+			if unit.ns == x.n {
+				return of + fmt.Sprintf("%s = %s %s to %s", lost, kept, x.param, unit.name)
+			}
+		}
 	case causeFactor:
 		return of + fmt.Sprintf("right = left * %s", x.param)
 	case causeNullDefault:

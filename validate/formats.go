@@ -59,14 +59,18 @@ func WriteMarkdown(w io.Writer, res *Result) error {
 }
 
 func cellMarkdown(s string) string {
-	return strings.NewReplacer("|", `\|`, "\n", " ", "\r", " ", "<", "&lt;", "`", "'").Replace(s)
+	return strings.NewReplacer(`\`, `\\`, "|", `\|`, "\n", " ", "\r", " ", "&", "&amp;", "<", "&lt;", "`", "\\`", "*", `\*`, "[", `\[`, "~", `\~`).Replace(visible(s))
 }
 
 func plain(m json.RawMessage) string {
 	if string(m) == "null" {
 		return ""
 	}
-	return strings.Trim(string(m), `"`)
+	text := ""
+	if json.Unmarshal(m, &text) == nil {
+		return text
+	}
+	return string(m)
 }
 
 func headline(res *Result) string {
@@ -83,6 +87,14 @@ func sentence(res *Result) string {
 		return brokenSentence(&res.Rows) + "."
 	}
 	return inconclusiveSentence(&res.Rows) + "."
+}
+
+// shown is a value of the data in a line of text: NULL and an empty text are not the same.
+func shown(m json.RawMessage) string {
+	if string(m) == "null" {
+		return "NULL"
+	}
+	return quoteEmpty(visible(plain(m)))
 }
 
 // countRow is a line of the table of rows.

@@ -15,14 +15,9 @@ func WriteGitHub(w io.Writer, res *Result, file string) error {
 	var b strings.Builder
 	left := annotations
 	say := func(level, title, text string) {
-		if left--; left < 0 {
-			return
+		if left--; left >= 0 {
+			b.WriteString(command(level, file, title, text))
 		}
-		place := ""
-		if file != "" {
-			place = "file=" + commandProperty(file) + ","
-		}
-		fmt.Fprintf(&b, "::%s %stitle=%s::%s\n", level, place, commandProperty(title), commandText(text))
 	}
 	switch res.Verdict {
 	case Equal:
@@ -59,6 +54,21 @@ func WriteGitHub(w io.Writer, res *Result, file string) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// WriteGitHubError writes the annotation of a comparison that could not be made.
+func WriteGitHubError(w io.Writer, err error, hint, file string) error {
+	_, werr := io.WriteString(w, command("error", file, "Could not compare", err.Error()+"\n"+hint))
+	return werr
+}
+
+// command is a workflow command.
+func command(level, file, title, text string) string {
+	place := ""
+	if file != "" {
+		place = "file=" + commandProperty(file) + ","
+	}
+	return fmt.Sprintf("::%s %stitle=%s::%s\n", level, place, commandProperty(title), commandText(text))
 }
 
 // commandText escapes the text of a workflow command.

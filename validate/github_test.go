@@ -3,13 +3,16 @@ package validate
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/rivo/uniseg"
 )
 
 func TestGitHubCommands(t *testing.T) {
@@ -59,6 +62,20 @@ func TestJUnitHasACaseForEach(t *testing.T) {
 	}
 }
 
+// TestMarkdownShowsValues: what Markdown would take for its own is shown as it is, so that a text and its escapes differ.
+func TestMarkdownShowsValues(t *testing.T) {
+	l, r := csvSide(t, "id,v\n1,a&b *x* \\|\n2,`c`\n"), csvSide(t, "id,v\n1,a&amp;b [x](y)\n2,c\n")
+	var b bytes.Buffer
+	if err := WriteMarkdown(&b, judge(t, Options{Left: l, Right: r, Key: key})); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`| a&amp;b \*x\* \\\| | a&amp;amp;b \[x](y) |`, "| \\`c\\` | c |"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%s is not in\n%s", want, b.String())
+		}
+	}
+}
+
 // TestTextFitsTheTerminal: 80 columns, whatever the data, and no control character reaches it.
 func TestTextFitsTheTerminal(t *testing.T) {
 	long := strings.Repeat("long text ", 30)
@@ -79,6 +96,57 @@ func TestTextFitsTheTerminal(t *testing.T) {
 	}
 	if !strings.Contains(b.String(), "[x]") || !strings.Contains(b.String(), "[y]") {
 		t.Errorf("the character that differs is not marked:\n%s", b.String())
+	}
+}
+
+// TestTextOfWideCharacters: a character that takes two columns is counted as two, and an emoji is cut as a whole.
+func TestTextOfWideCharacters(t *testing.T) {
+	name, value := strings.Repeat("長い名前", 8), strings.Repeat("端末の幅", 30)+strings.Repeat("👩‍👩‍👧‍👦", 30)
+	side := func(v string) Input {
+		return jsonSide(t, `{"id":"`+value+`","`+name+`":"`+value+v+value+`"}`, `{"id":"`+v+`","`+name+`":""}`)
+	}
+	res := judge(t, Options{Left: side("x"), Right: side("語"), Key: key, Patterns: true})
+	var b bytes.Buffer
+	if err := WriteText(&b, res, TextOptions{All: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(b.String(), "\n") {
+		if n := uniseg.StringWidth(line); n > textWidth {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	if !strings.Contains(b.String(), "[x]") || !strings.Contains(b.String(), "[語]") {
+		t.Errorf("the character that differs is not marked:\n%s", b.String())
+	}
+	for s, want := range map[string]string{"a": "a", "abcdef": "abcdef", "abcdefg": "abcd..", "端末の": "端末の", "端末の幅": "端末..", "👩‍👩‍👧‍👦": "👩‍👩‍👧‍👦"} {
+		if got := clipText(s, 6); got != want {
+			t.Errorf("%q is cut to %q, want %q", s, got, want)
+		}
+	}
+	for s, want := range map[string]string{"abcdef": "abcdef", "abcdefg": "..defg", "端末の幅": "..の幅", "a端末の": "..末の"} {
+		if got := clipEnd(s, 6); got != want {
+			t.Errorf("of %q the end is %q, want %q", s, got, want)
+		}
+	}
+}
+
+// TestTextObeysNoData: names and keys reach a terminal no other way than values do, and what it would not show is told.
+func TestTextObeysNoData(t *testing.T) {
+	side := func(v string) Input {
+		return jsonSide(t, `{"id":"1\u009b\u202e","a\u001b[31m\tb":"x`+v+`y","c":"`+v+`"}`, `{"id":"2","a\u001b[31m\tb":"same","c":"same"}`)
+	}
+	res := judge(t, Options{Left: side(`\u00a0`), Right: side(`\u00ad`), Key: key, Patterns: true})
+	var b bytes.Buffer
+	if err := WriteText(&b, res, TextOptions{All: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range b.String() {
+		if r != '\n' && unicode.In(r, unicode.Cc, unicode.Cf) {
+			t.Errorf("%U in %q", r, b.String())
+		}
+	}
+	if !strings.Contains(b.String(), "x[<U+00A0>]y -> x[<U+00AD>]y") {
+		t.Errorf("the characters that differ are not told:\n%s", b.String())
 	}
 }
 
@@ -103,6 +171,19 @@ func TestWhatIf(t *testing.T) {
 	}
 }
 
+// TestEqualWithIsForAShell: a quote in a column's name ends no quotes of the flag.
+func TestEqualWithIsForAShell(t *testing.T) {
+	o := Options{Left: jsonSide(t, `{"id":1,"it's":1}`), Right: jsonSide(t, `{"id":1,"it's":2}`), Key: key}
+	res := judge(t, o)
+	if want := `--tolerance 'it'\''s=abs:1'`; res.EqualWith != want {
+		t.Errorf("equal with %s, want %s", res.EqualWith, want)
+	}
+	o.Tolerances = []Tolerance{tolerance(t, "it's=abs:1,null_as:'0'")}
+	if res := judge(t, o); res.Verdict != Equal {
+		t.Errorf("with it: %s", res.Verdict)
+	}
+}
+
 func tolerance(t *testing.T, text string) Tolerance {
 	t.Helper()
 	tol, err := ParseTolerance(text)
@@ -110,6 +191,33 @@ func tolerance(t *testing.T, text string) Tolerance {
 		t.Fatal(err)
 	}
 	return tol
+}
+
+// TestNullIsShown: a pattern and a frequent change of NULL are not those of an empty text.
+func TestNullIsShown(t *testing.T) {
+	var l, r []string
+	for i := range 4000 {
+		land, v := []string{`"DE"`, `"FR"`, `""`, "null"}[i%4], fmt.Sprint(i)
+		if i%4 == 3 {
+			v = "-1"
+		}
+		x := fmt.Sprintf(`{"id":%d,"land":%s,"note":"","v":`, i, land)
+		l, r = append(l, x+fmt.Sprint(i)+"}"), append(r, strings.Replace(x, `"note":""`, `"note":null`, 1)+v+"}")
+		if i%4 < 3 {
+			r[i] = x + v + "}"
+		}
+	}
+	res := judge(t, Options{Left: jsonSide(t, l...), Right: jsonSide(t, r...), Key: key, Patterns: true, Page: true})
+	var b, page bytes.Buffer
+	if err := errors.Join(WriteText(&b, res, TextOptions{}), WriteHTML(&page, res)); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), "  land = NULL ") || !strings.Contains(page.String(), "NULL") {
+		t.Errorf("the pattern is not told:\n%s", b.String())
+	}
+	if d := shown(res.Columns[1].Changes[0].Left) + " to " + shown(res.Columns[1].Changes[0].Right); d != "'' to NULL" {
+		t.Errorf("the most frequent change is %s", d)
+	}
 }
 
 // TestPatterns: the value that all differing rows have is named with its lift and counts.

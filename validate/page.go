@@ -1,6 +1,8 @@
 package validate
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"io"
@@ -283,7 +285,7 @@ func newPageData(res *Result, parts int) *pageData {
 	d.columns(res)
 	d.causes(res)
 	for _, p := range res.Patterns {
-		d.Patterns = append(d.Patterns, pagePattern{p.Column, clipText(plain(p.Value), 80), digits(p.Different), digits(p.Rows), fmt.Sprintf("%.1f", p.Lift),
+		d.Patterns = append(d.Patterns, pagePattern{p.Column, clipText(shown(p.Value), 80), digits(p.Different), digits(p.Rows), fmt.Sprintf("%.1f", p.Lift),
 			percent(p.Different, max(p.Rows, 1))})
 	}
 	d.timeline(res.Timeline)
@@ -331,7 +333,7 @@ func (d *pageData) columns(res *Result) {
 		}
 		for _, x := range c.Changes {
 			if x.Count > 1 {
-				p.Top = append(p.Top, pageChange{clipText(plain(x.Left), 60), clipText(plain(x.Right), 60), digits(x.Count)})
+				p.Top = append(p.Top, pageChange{clipText(shown(x.Left), 60), clipText(shown(x.Right), 60), digits(x.Count)})
 			}
 		}
 		if c.Different+c.Within > 0 {
@@ -397,8 +399,22 @@ func (d *pageData) timeline(t *Timeline) {
 
 // keyPlain writes a key's object without the noise of JSON.
 func keyPlain(key []byte) string {
-	s := keyText(key)
-	return strings.NewReplacer(`":`, " = ", `,"`, ", ", `"`, "").Replace(s)
+	dec := json.NewDecoder(bytes.NewReader(key))
+	_, _ = dec.Token()
+	var parts []string
+	for dec.More() {
+		name, err := dec.Token()
+		var v json.RawMessage
+		if err != nil || dec.Decode(&v) != nil {
+			return string(key)
+		}
+		text := "null"
+		if string(v) != text {
+			text = plain(v)
+		}
+		parts = append(parts, fmt.Sprintf("%s = %s", name, text))
+	}
+	return visible(strings.Join(parts, ", "))
 }
 
 // brief is a number with as many digits as a table has room for.

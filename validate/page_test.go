@@ -202,3 +202,30 @@ func TestPageOfThree(t *testing.T) {
 	dom, log := inBrowser(t, driven(page, driveThree))
 	wantTitle(t, dom, log, "1 to 50 of 3,002|1 to 50 of 3,002|3|51 to 100 of 3,002|1 to 50 of 3,002|1 to 1 of 1|NAME 2123|51 to 100 of 3,002|qone|qthree|true|errors:0")
 }
+
+// TestPageOnAPhone: the counts of both sides are seen at once at 390 pixels, as wide as a phone is.
+func TestPageOnAPhone(t *testing.T) {
+	_, page := bigReport(t)
+	dom, log := inBrowser(t, driven(page, `<script>
+window.addEventListener('load',function(){
+ document.body.style.width='390px';
+ var box=document.querySelector('table.tight').parentNode;
+ document.title=box.clientWidth+'|'+(box.scrollWidth<=box.clientWidth);
+});
+</script>`))
+	wantTitle(t, dom, log, "350|true")
+}
+
+// TestKeysAsTheyAre: a key with what JSON and HTML write in their own ways is shown as it is.
+func TestKeysAsTheyAre(t *testing.T) {
+	side := func(v string) Input {
+		return jsonSide(t, `{"id":"<AT&T> \"x\", y","n":null,"v":"`+v+`"}`)
+	}
+	res := judge(t, Options{Left: side("a"), Right: side("b"), Key: []string{"id", "n"}})
+	if got := string(res.Examples[0].Key); got != `{"id":"<AT&T> \"x\", y","n":null}` {
+		t.Errorf("the key as JSON is %s", got)
+	}
+	if got := keyPlain(res.Examples[0].Key); got != `id = <AT&T> "x", y, n = null` {
+		t.Errorf("the key is %s", got)
+	}
+}

@@ -19,7 +19,7 @@ p{margin:.3rem 0}.dim{color:var(--dim)}.small{font-size:.87rem}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .75rem .35rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 th{font-weight:600;color:var(--dim);font-size:.85rem;white-space:nowrap}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}td.name{font-weight:600;white-space:nowrap}
-table.tight{width:auto;min-width:24rem}
+table.tight{width:auto;min-width:min(24rem,100%)}
 code,.mono{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere;white-space:pre-wrap}
 .bar{display:inline-block;background:var(--box);height:.6rem;width:7rem;border-radius:2px;overflow:hidden;vertical-align:middle}.bar i{display:block;height:100%;background:var(--bad);min-width:1px}
 mark{background:var(--badbg);color:inherit;border-radius:2px}td.r mark{background:var(--goodbg)}

@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -207,9 +208,13 @@ func appendJSON(dst []byte, t *typ, i int64, b []byte) []byte {
 	return appendQuoted(dst, string(appendText(nil, t, i, b)))
 }
 
+// appendQuoted writes a text as JSON, with < and & as they are.
 func appendQuoted(dst []byte, s string) []byte {
-	q, _ := json.Marshal(s)
-	return append(dst, q...)
+	b := bytes.NewBuffer(dst)
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(s) // of a string
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
 }
 
 // cutJSON renders the first cell of b.

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
+	"unicode"
+
+	"github.com/rivo/uniseg"
 )
 
 // TextOptions says how a report is written for people.
@@ -157,8 +159,8 @@ func (t *textReport) line(s string) { t.b.WriteString(strings.TrimRight(s, " ") 
 func (t *textReport) wrapped(indent int, s string) {
 	line := ""
 	for _, word := range strings.Fields(s) {
-		word = clipText(word, textWidth-indent)
-		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > textWidth-indent {
+		word = clipText(visible(word), textWidth-indent)
+		if line != "" && uniseg.StringWidth(line)+1+uniseg.StringWidth(word) > textWidth-indent {
 			t.line(strings.Repeat(" ", indent) + line)
 			line = ""
 		}
@@ -195,7 +197,7 @@ func (t *textReport) columns(res *Result, all bool) {
 			t.line("")
 			t.line(fmt.Sprintf("%-22s %11s %11s %9s %9s  %s", "column", "different", "within", "null left", "right", "largest"))
 		}
-		t.line(fmt.Sprintf("%-22s %11d %11d %9d %9d  %s", clipText(c.Name, 22), c.Different, c.Within, c.NullLeft, c.NullRight, clipText(brief(c.MaxAbs), 12)))
+		t.line(fmt.Sprintf("%s %11d %11d %9d %9d  %s", padText(clipText(visible(c.Name), 22), 22), c.Different, c.Within, c.NullLeft, c.NullRight, clipText(brief(c.MaxAbs), 12)))
 	}
 	if !all && !head && len(res.Columns) > 0 && res.Verdict != Equal && res.Rows.Changed == 0 && res.Rows.Equal > 0 {
 		t.line("")
@@ -255,7 +257,7 @@ func (t *textReport) patterns(res *Result) {
 	t.line("")
 	t.line(fmt.Sprintf("%-48s %9s %9s %11s", "patterns", "different", "of rows", "times share"))
 	for _, p := range res.Patterns[:min(len(res.Patterns), 5)] {
-		t.line(fmt.Sprintf("  %-46s %9d %9d %11.1f", clipText(p.Column+" = "+plain(p.Value), 46), p.Different, p.Rows, p.Lift))
+		t.line(fmt.Sprintf("  %s %9d %9d %11.1f", padText(clipText(visible(p.Column)+" = "+shown(p.Value), 46), 46), p.Different, p.Rows, p.Lift))
 	}
 }
 
@@ -267,7 +269,7 @@ func (t *textReport) whatIf(res *Result) {
 	t.line("")
 	t.line("equal with")
 	for _, flag := range strings.Split(res.EqualWith, " --") {
-		t.line("  --" + clipText(strings.TrimPrefix(flag, "--"), textWidth-4))
+		t.line("  --" + clipText(visible(strings.TrimPrefix(flag, "--")), textWidth-4))
 	}
 }
 
@@ -306,7 +308,7 @@ func (t *textReport) example(e *Example) {
 	if e.Class == "duplicate" || e.Class == "null_key" {
 		extra = fmt.Sprintf(" (%d left, %d right)", e.Left, e.Right)
 	}
-	t.line(clipText(fmt.Sprintf("%s %s %s%s", mark, e.Class, keyText(e.Key), extra), textWidth))
+	t.line(clipText(fmt.Sprintf("%s %s %s%s", mark, e.Class, visible(keyText(e.Key)), extra), textWidth))
 	if e.Evidence != "" {
 		t.wrapped(4, e.Cause+": "+e.Evidence)
 	}
@@ -318,8 +320,8 @@ func (t *textReport) example(e *Example) {
 		if c.Cause != "" && c.Cause != unexplained {
 			cause = "  (" + c.Cause + ")"
 		}
-		name := clipText(c.Column, 20)
-		room := textWidth - 10 - utf8.RuneCountInString(name) - len(cause)
+		name := clipText(visible(c.Column), 20)
+		room := textWidth - 10 - uniseg.StringWidth(name) - len(cause)
 		l, r := markDifference(c.left, c.right, string(c.Left) == "null", string(c.Right) == "null", room/2)
 		t.line(fmt.Sprintf("    %s: %s -> %s%s", name, t.paint(red, l), t.paint(green, r), t.paint(dim, cause)))
 	}
@@ -341,7 +343,7 @@ func markDifference(l, r string, nullL, nullR bool, room int) (string, string) {
 	if nullL || nullR || l == r {
 		return short(l, nullL), short(r, nullR)
 	}
-	a, b := []rune(visible(l)), []rune(visible(r))
+	a, b := []rune(l), []rune(r)
 	pre := 0
 	for pre < len(a) && pre < len(b) && a[pre] == b[pre] {
 		pre++
@@ -355,35 +357,27 @@ func markDifference(l, r string, nullL, nullR bool, room int) (string, string) {
 	}
 	room = max(room-2, 16) // the brackets
 	show := func(x []rune) string {
-		mark := func(s string) string {
-			if s == "" { // nothing of it differs: the other has more
-				return s
-			}
-			return "[" + s + "]"
+		near := 4 * room // what is farther away is cut in any case
+		cut := len(x) - suf
+		head, mid, end := visible(string(x[max(pre-near, 0):pre])), visible(string(x[pre:min(cut, pre+near)])), visible(string(x[cut:min(len(x), cut+near)]))
+		if long := uniseg.StringWidth(head + mid + end); long > room {
+			mid = clipText(mid, room-8)
+			rest := room - uniseg.StringWidth(mid)
+			tail := min(uniseg.StringWidth(end), max(rest-min(uniseg.StringWidth(head), rest*2/3), 0))
+			head = clipEnd(head, max(rest-tail, 2))
+			end = clipText(end, max(tail, 2))
 		}
-		if len(x) <= room {
-			return string(x[:pre]) + mark(string(x[pre:len(x)-suf])) + string(x[len(x)-suf:])
+		if mid != "" { // else nothing of it differs: the other has more
+			mid = "[" + mid + "]"
 		}
-		mid := clipText(string(x[pre:len(x)-suf]), room-8)
-		rest := room - utf8.RuneCountInString(mid)
-		tail := min(suf, max(rest-min(pre, rest*2/3), 0))
-		head := clipEnd(string(x[:pre]), max(rest-tail, 2))
-		end := ""
-		if suf > 0 {
-			end = clipText(string(x[len(x)-suf:]), max(tail, 2))
-		}
-		return head + mark(mid) + end
+		return head + mid + end
 	}
 	return show(a), show(b)
 }
 
 // visible writes characters that a terminal would not show, or obey, as their code.
 func visible(s string) string {
-	plain := true
-	for _, r := range s {
-		plain = plain && r >= ' ' && r != 0x7f && !(r >= 0x80 && r < 0xa0) && r != 0x200b && r != 0xfeff && !(r >= 0x300 && r < 0x370)
-	}
-	if plain {
+	if strings.IndexFunc(s, hidden) < 0 {
 		return s
 	}
 	var b strings.Builder
@@ -393,13 +387,25 @@ func visible(s string) string {
 			b.WriteString(`\n`)
 		case r == '\t':
 			b.WriteString(`\t`)
-		case r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x200b || r == 0xfeff || r >= 0x300 && r < 0x370:
+		case hidden(r):
 			fmt.Fprintf(&b, "<U+%04X>", r)
 		default:
 			b.WriteRune(r)
 		}
 	}
 	return b.String()
+}
+
+// hidden: control characters, marks of direction, spaces other than the common ones, combining accents. The joiner
+// of emoji is left as it is.
+func hidden(r rune) bool {
+	switch {
+	case r == ' ' || r == 0x3000 || r == 0x200d:
+		return false
+	case r < 0x7f:
+		return r < ' '
+	}
+	return r < 0xa0 || r >= 0x300 && r < 0x370 || unicode.In(r, unicode.Cf, unicode.Z)
 }
 
 func quoteEmpty(s string) string {
@@ -409,17 +415,42 @@ func quoteEmpty(s string) string {
 	return s
 }
 
+// clipText cuts a text to n columns of a terminal, in which Chinese characters and emoji take two.
 func clipText(s string, n int) string {
-	if utf8.RuneCountInString(s) <= n {
+	if len(s) <= n { // no character is wider than its bytes
 		return s
 	}
-	return string([]rune(s)[:max(n-2, 0)]) + ".."
+	cut, width := -1, 0
+	for rest, state, at := s, -1, 0; rest != ""; {
+		var c string
+		var w int
+		c, rest, w, state = uniseg.FirstGraphemeClusterInString(rest, state)
+		if width += w; cut < 0 && width > max(n-2, 0) {
+			cut = at
+		}
+		if width > n {
+			return s[:cut] + ".."
+		}
+		at += len(c)
+	}
+	return s
 }
 
+// clipEnd is clipText that keeps the end.
 func clipEnd(s string, n int) string {
-	if utf8.RuneCountInString(s) <= n {
+	over := uniseg.StringWidth(s) - n
+	if over <= 0 {
 		return s
 	}
-	r := []rune(s)
-	return ".." + string(r[len(r)-max(n-2, 0):])
+	over += min(n, 2)
+	for rest, state := s, -1; ; {
+		var w int
+		_, rest, w, state = uniseg.FirstGraphemeClusterInString(rest, state)
+		if over -= w; over <= 0 {
+			return ".." + rest
+		}
+	}
 }
+
+// padText fills a text up to n columns.
+func padText(s string, n int) string { return s + strings.Repeat(" ", max(n-uniseg.StringWidth(s), 0)) }

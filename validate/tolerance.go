@@ -111,9 +111,9 @@ func ParseTolerance(s string) (Tolerance, error) {
 	return t, nil
 }
 
-// unquoted is s up to its first quote: a column's name may hold "=", and so may a quoted value.
+// unquoted is s up to its first quoted value, which may hold "=" as a column's name may; a name may hold quotes too.
 func unquoted(s string) string {
-	before, _, _ := strings.Cut(s, "'")
+	before, _, _ := strings.Cut(s, "null_as:'")
 	return before
 }
 

@@ -46,9 +46,8 @@ func (d *distances) add(l, r []byte) {
 	_, li, lb, _ := cutCell(d.c, l)
 	_, ri, rb, _ := cutCell(d.c, r)
 	switch d.c.kind {
-	case kTimestamp, kDate:
-		x := new(big.Int).Sub(nanosOf(d.c, ri, rb), nanosOf(d.c, li, lb))
-		x.Abs(x)
+	case kTimestamp, kDate, kTime, kDuration:
+		x := timeApart(d.c, li, lb, ri, rb)
 		if d.most == nil || x.Cmp(d.most) > 0 {
 			d.most = x
 		}
@@ -183,7 +182,7 @@ func (j *jury) whatIfs(res *Result) {
 	if possible && n.OnlyLeft+n.OnlyRight+n.DuplicateLeft+n.DuplicateRight+n.NullKeyLeft+n.NullKeyRight == 0 && !j.r.differs && len(j.r.refused) == 0 {
 		var flags []string
 		for _, w := range res.WhatIf {
-			flags = append(flags, fmt.Sprintf("--tolerance '%s'", w.Tolerance))
+			flags = append(flags, fmt.Sprintf("--tolerance '%s'", strings.ReplaceAll(w.Tolerance, "'", `'\''`)))
 		}
 		res.EqualWith = strings.Join(flags, " ")
 	}
