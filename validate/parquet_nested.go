@@ -352,6 +352,7 @@ func (f *parquetFile) scanNested(unit int, p *pnode, w want, n int, yield func(i
 		c := &leafCursor{buf: make([]parquet.Value, 256)}
 		if node := a.bools[l]; node != nil {
 			if pages, ok := f.flatPages(unit, node); ok {
+				pages.nested = true
 				c.bools = &boolPages{pages: pages}
 			}
 		}

@@ -35,7 +35,8 @@ type flatPages struct {
 	bools    *vec // false and true, as a dictionary
 	gzip     *gzip.Reader
 	brotli   *brotli.Reader
-	rep, def []byte // levels of the page that next returned, where the column is nested
+	nested   bool   // rep and def are wanted
+	rep, def []byte // levels of the page that next returned
 }
 
 // oldDictionary is what writers before 2.0 call a dictionary's encoding, and DuckDB still does.
@@ -293,7 +294,7 @@ func (f *flatPages) values(rows int, rep, def, page []byte, enc format.Encoding)
 	present := rows
 	var err error
 	switch {
-	case f.node.maxRep > 0 || f.node.maxDef > 1:
+	case f.nested:
 		if f.rep, err = f.levels(f.rep[:0], rep, rows, f.node.maxRep, 0); err == nil {
 			f.def, err = f.levels(f.def[:0], def, rows, f.node.maxDef, f.node.maxDef)
 		}
@@ -417,7 +418,7 @@ func (f *flatPages) validity(src []byte, rows int) ([]bool, int, error) {
 
 // levels reads levels from 0 to most, which are `same` where the page leaves them out.
 func (f *flatPages) levels(dst, src []byte, rows int, most, same byte) ([]byte, error) {
-	if len(src) == 0 {
+	if len(src) == 0 || most == 0 {
 		return append(dst, bytes.Repeat([]byte{same}, rows)...), nil
 	}
 	idx, err := f.hybrid(src, rows, uint(bits.Len8(most)))

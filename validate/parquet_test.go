@@ -208,6 +208,38 @@ func TestRunsOfBooleans(t *testing.T) {
 	wantRows(t, judge(t, Options{Left: Input{Path: "testdata/booleans.parquet"}, Right: other, Key: key}), Different, Rows{Equal: 197, Changed: 3})
 }
 
+// TestBooleansInRequiredStructs: a boolean below nothing that may be NULL has fewer levels, or none.
+func TestBooleansInRequiredStructs(t *testing.T) {
+	type inner struct {
+		A bool  `parquet:"a"`
+		O *bool `parquet:"o,optional"`
+	}
+	type row struct {
+		ID int64 `parquet:"id"`
+		S  inner `parquet:"s"`
+		R  struct {
+			B bool `parquet:"b"`
+		} `parquet:"r"`
+	}
+	rows := make([]row, 20)
+	var text strings.Builder
+	for i := range rows {
+		r := &rows[i]
+		r.ID, r.S.A, r.R.B = int64(i), i%3 == 0, i%5 == 0
+		o := "null"
+		if i%4 > 0 {
+			x := i%2 == 0
+			r.S.O, o = &x, fmt.Sprint(x)
+		}
+		fmt.Fprintf(&text, `{"id":%d,"s":{"a":%v,"o":%s},"r":{"b":%v}}`+"\n", i, r.S.A, o, r.R.B)
+	}
+	truth := fileSide(t, "truth.ndjson", text.String())
+	for version := 1; version <= 2; version++ {
+		side := parquetSide(t, rows, parquet.DataPageVersion(version))
+		wantRows(t, judge(t, Options{Left: side, Right: truth, Key: key}), Equal, Rows{Equal: 20})
+	}
+}
+
 // TestManyRowsAnyMemory drives what small tables do not: ranges in memory with an index, ranges on disk, rows that are
 // read back early and late, duplicates on both sides; the truth is known by construction.
 func TestManyRowsAnyMemory(t *testing.T) {
