@@ -384,7 +384,7 @@ func (f *parquetFile) column(ctx context.Context, unit int, w want, keep *lease,
 		defer guard(&err)
 		if p.kids == nil && !p.repeated && p.maxDef <= 1 {
 			err = f.scanFlat(unit, p, w, n, keep, out)
-		} else if err = f.readable(unit, p); err == nil {
+		} else {
 			err = f.scanNested(unit, p, w, n, out)
 		}
 	}()
@@ -466,7 +466,7 @@ func (f *parquetFile) scanFlat(unit int, p *pnode, w want, n int, keep *lease, y
 		pages.close()
 	}
 	if err == errOtherPage {
-		if err := f.readable(unit, p); err != nil {
+		if err := f.readable(unit, p.leaf); err != nil {
 			return err
 		}
 		err = f.otherPages(unit, p, at, keep != nil, page)
@@ -482,14 +482,9 @@ func (f *parquetFile) scanFlat(unit int, p *pnode, w want, n int, keep *lease, y
 
 // readable refuses what parquet-go reads wrongly: LZ4_RAW pages that did not shrink to a third come out as
 // whatever the memory held before.
-func (f *parquetFile) readable(unit int, p *pnode) error {
-	for _, k := range p.kids {
-		if err := f.readable(unit, k); err != nil {
-			return err
-		}
-	}
-	if p.kids == nil && f.file.Metadata().RowGroups[unit].Columns[p.leaf].MetaData.Codec == format.Lz4Raw {
-		return withHint(errors.New("LZ4_RAW is read in plain columns alone"), "write the file with another compression, or leave the column out with --exclude")
+func (f *parquetFile) readable(unit, leaf int) error {
+	if f.file.Metadata().RowGroups[unit].Columns[leaf].MetaData.Codec == format.Lz4Raw {
+		return withHint(errors.New("LZ4_RAW is read in plain and dictionary pages alone"), "write the file with another compression, or leave the column out with --exclude")
 	}
 	return nil
 }

@@ -12,11 +12,14 @@ import (
 
 type parquetValues = encoding.Values
 
-// leafCursor walks the values of one column chunk with their levels.
+// leafCursor walks the values of one column chunk with their levels: as leafPages reads them, or parquet-go from the
+// first page on that is of another kind.
 type leafCursor struct {
+	flat   *leafPages
+	other  func() (parquet.Pages, error)
 	pages  parquet.Pages
+	skip   int // values of pages, which flat had
 	page   parquet.Page
-	bools  *boolPages // in place of pages
 	values parquet.ValueReader
 	buf    []parquet.Value
 	at, n  int
@@ -27,15 +30,27 @@ type leafCursor struct {
 // peek returns the next value, or false at the end of the chunk.
 func (c *leafCursor) peek() (*parquet.Value, bool) {
 	for c.at == c.n {
-		if c.bools != nil {
-			n, err := c.bools.ReadValues(c.buf[:cap(c.buf)])
+		if c.flat != nil {
+			n, err := c.flat.ReadValues(c.buf[:cap(c.buf)])
 			if c.at, c.n = 0, n; err == io.EOF {
 				return nil, false
+			}
+			if err == errOtherPage && c.flat.pages.node.elem.Type.V != format.Boolean {
+				c.skip = c.flat.before
+				c.flat.pages.close()
+				c.flat = nil
+				continue
 			}
 			if err != nil {
 				panic(err)
 			}
 			continue
+		}
+		if c.pages == nil {
+			var err error
+			if c.pages, err = c.other(); err != nil {
+				panic(err)
+			}
 		}
 		if c.page == nil {
 			page, err := c.pages.ReadPage()
@@ -48,7 +63,8 @@ func (c *leafCursor) peek() (*parquet.Value, bool) {
 			c.page, c.values = page, page.Values()
 		}
 		n, err := c.values.ReadValues(c.buf[:cap(c.buf)])
-		c.at, c.n = 0, n
+		c.at, c.n = min(c.skip, n), n
+		c.skip -= c.at
 		if n == 0 {
 			if err != nil && err != io.EOF {
 				panic(err)
@@ -61,39 +77,41 @@ func (c *leafCursor) peek() (*parquet.Value, bool) {
 }
 
 func (c *leafCursor) close() {
-	if c.bools != nil {
-		c.bools.pages.close()
-		return
+	if c.flat != nil {
+		c.flat.pages.close()
 	}
 	if c.page != nil {
 		parquet.Release(c.page)
 	}
-	c.pages.Close()
+	if c.pages != nil {
+		c.pages.Close()
+	}
 }
 
-// boolPages reads the booleans of a nested column with their levels: parquet-go takes one value in eight of a run
-// for the run.
-type boolPages struct {
+// leafPages reads the plain and dictionary pages of a nested column with their levels. parquet-go falls over pages of
+// version 2 without values, which pyarrow leaves behind, and takes one value in eight of a run of booleans for the run.
+type leafPages struct {
 	pages  *flatPages
-	v      *vec // what is left of the page's values
+	v      *vec // the page's values
 	at     int  // of the page's levels
 	packed int
+	before int // levels of the pages before
 }
 
-// ReadValues is that of parquet.ValueReader, without an end before there is nothing more.
-func (b *boolPages) ReadValues(buf []parquet.Value) (n int, err error) {
+// ReadValues is that of parquet.ValueReader, without an end before there is nothing more. A value is its place in v.
+func (b *leafPages) ReadValues(buf []parquet.Value) (n int, err error) {
 	for b.v == nil || b.at == b.v.n {
 		b.pages.mem.release()
+		b.before += b.at
+		b.v, b.at, b.packed = nil, 0, 0
 		if b.v, err = b.pages.next(); err != nil {
 			return 0, err
 		}
-		b.at, b.packed = 0, 0
 	}
 	for ; n < len(buf) && b.at < b.v.n; n++ {
 		value := parquet.NullValue()
 		if b.pages.def[b.at] == b.pages.node.maxDef {
-			i, _ := b.v.at(b.packed)
-			value = parquet.BooleanValue(i == 1)
+			value = parquet.Int64Value(int64(b.packed))
 			b.packed++
 		}
 		buf[n] = value.Level(int(b.pages.rep[b.at]), int(b.pages.def[b.at]), b.pages.node.leaf)
@@ -107,7 +125,7 @@ var errCutOff = errors.New("a column ends before its row group does")
 // assembler builds nested values in canonical form out of the leaves' levels.
 type assembler struct {
 	cursors map[int]*leafCursor
-	bools   map[int]*pnode // leaves that are booleans
+	nodes   map[int]*pnode // of the leaves, each with its own type
 	scratch []byte
 }
 
@@ -185,9 +203,11 @@ func (a *assembler) plan(n *pnode, src, dst typ, w want, inner bool) (*part, err
 		}
 		p.conv = c
 		p.leaves = []int{n.leaf}
-		if n.elem.Type.V == format.Boolean {
-			a.bools[n.leaf] = n
+		leaf := *n
+		if leaf.typ, err = leafType(n.elem); err != nil {
+			return nil, err
 		}
+		a.nodes[n.leaf] = &leaf
 	}
 	for _, k := range p.kids {
 		if k != nil {
@@ -290,6 +310,9 @@ func (a *assembler) cell(dst []byte, p *part) []byte {
 
 // raw brings one value into the raw form of its node's type, by the same code as whole pages.
 func (c *leafCursor) raw(v *parquet.Value, n *pnode) (int64, []byte) {
+	if c.flat != nil {
+		return c.flat.v.at(int(v.Int64()))
+	}
 	leafTyp, _ := leafType(n.elem)
 	switch v.Kind() {
 	case parquet.Boolean:
@@ -338,7 +361,7 @@ func (c *leafCursor) raw(v *parquet.Value, n *pnode) (int64, []byte) {
 
 // scanNested reads one nested column of a row group.
 func (f *parquetFile) scanNested(unit int, p *pnode, w want, n int, yield func(int, *vec) error) error {
-	a := &assembler{cursors: map[int]*leafCursor{}, bools: map[int]*pnode{}}
+	a := &assembler{cursors: map[int]*leafCursor{}, nodes: map[int]*pnode{}}
 	plan, err := a.plan(p, p.typ, w.dst, w, false)
 	if err != nil {
 		return err
@@ -349,15 +372,18 @@ func (f *parquetFile) scanNested(unit int, p *pnode, w want, n int, yield func(i
 		}
 	}()
 	for _, l := range plan.leaves {
-		c := &leafCursor{buf: make([]parquet.Value, 256)}
-		if node := a.bools[l]; node != nil {
-			if pages, ok := f.flatPages(unit, node); ok {
-				pages.nested = true
-				c.bools = &boolPages{pages: pages}
+		node := a.nodes[l]
+		c := &leafCursor{buf: make([]parquet.Value, 256), other: func() (parquet.Pages, error) {
+			if err := f.readable(unit, l); err != nil {
+				return nil, err
 			}
-		}
-		if c.bools == nil {
-			c.pages = f.file.RowGroups()[unit].ColumnChunks()[l].Pages()
+			return f.file.RowGroups()[unit].ColumnChunks()[l].Pages(), nil
+		}}
+		if node != nil {
+			if pages, ok := f.flatPages(unit, node); ok {
+				pages.nested, pages.readSize = true, 256<<10 // there may be many leaves
+				c.flat = &leafPages{pages: pages}
+			}
 		}
 		a.cursors[l] = c
 	}

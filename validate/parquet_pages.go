@@ -151,7 +151,7 @@ func (f *flatPages) next() (*vec, error) {
 			}
 		case format.DataPage:
 			d := &h.DataPageHeader.V
-			if !h.DataPageHeader.Valid || f.node.maxDef > 0 && d.DefinitionLevelEncoding != format.RLE {
+			if !h.DataPageHeader.Valid || f.node.maxDef > 0 && d.DefinitionLevelEncoding != format.RLE || f.node.maxRep > 0 && d.RepetitionLevelEncoding != format.RLE {
 				return nil, errOtherPage
 			}
 			page, err := f.unpack(stored, int(h.UncompressedPageSize), true)

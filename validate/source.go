@@ -76,7 +76,9 @@ func placed(name string, err error) error {
 // guard turns a panic of a decoder on damaged data into an error.
 func guard(err *error) {
 	if r := recover(); r != nil {
-		if e, ok := r.(error); ok {
+		if e, ok := r.(error); ok && Hint(e) != "" {
+			*err = e
+		} else if ok {
 			*err = fmt.Errorf("damaged data: %w", e)
 		} else {
 			*err = fmt.Errorf("damaged data: %v", r)
