@@ -451,6 +451,23 @@ func TestKeyOfADictionaryWithNull(t *testing.T) {
 	wantRows(t, res, BrokenKeys, Rows{Equal: 2, NullKeyLeft: 1})
 }
 
+// TestKeyInADictionaryOfStructs: a path leads through a dictionary to its entries.
+func TestKeyInADictionaryOfStructs(t *testing.T) {
+	rows := arrow.StructOf(col("k", arrow.PrimitiveTypes.Int64))
+	entries, _, err := array.FromJSON(memory.DefaultAllocator, rows, strings.NewReader(`[{"k":1},{"k":2}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, _, err := array.FromJSON(memory.DefaultAllocator, arrow.PrimitiveTypes.Int8, strings.NewReader(`[1,null,0]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dict := array.NewDictionaryArray(&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: rows}, index, entries)
+	rec := array.NewRecord(arrow.NewSchema([]arrow.Field{col("s", dict.DataType())}, nil), []arrow.Array{dict}, 3)
+	res := judge(t, Options{Left: recordSide(t, rec), Right: jsonSide(t, `{"s":{"k":1}}`, `{"s":{"k":2}}`), Key: []string{"s.k"}})
+	wantRows(t, res, BrokenKeys, Rows{Equal: 2, NullKeyLeft: 1})
+}
+
 func TestTrap17NoEarlyStop(t *testing.T) {
 	var l, r strings.Builder
 	l.WriteString("id,v\n")
