@@ -114,6 +114,8 @@ func arrowType(dt arrow.DataType, depth int) (typ, error) {
 		return typ{kind: kInterval}, nil
 	case *arrow.DictionaryType:
 		return arrowType(t.ValueType, depth+1)
+	case *arrow.RunEndEncodedType:
+		return arrowType(t.Encoded(), depth+1)
 	case *arrow.MapType:
 		k, err := arrowType(t.KeyType(), depth+1)
 		if err != nil {
@@ -435,10 +437,11 @@ func arrowLeaves(a arrow.Array, src typ) (*vec, error) {
 
 // direct says whether an array's own bitmap tells where it is NULL.
 func direct(a arrow.Array) bool {
-	return a.DataType().ID() != arrow.DICTIONARY
+	id := a.DataType().ID()
+	return id != arrow.DICTIONARY && id != arrow.RUN_END_ENCODED
 }
 
-// entry follows extension types and dictionaries to where row r has its value.
+// entry follows extension types, dictionaries and runs to where row r has its value.
 func entry(a arrow.Array, r int) (arrow.Array, int) {
 	for {
 		switch x := a.(type) {
@@ -449,6 +452,8 @@ func entry(a arrow.Array, r int) (arrow.Array, int) {
 				return a, r
 			}
 			a, r = x.Dictionary(), x.GetValueIndex(r)
+		case *array.RunEndEncoded:
+			a, r = x.Values(), x.GetPhysicalIndex(r)
 		default:
 			return a, r
 		}
