@@ -362,7 +362,13 @@ func (c *leafCursor) raw(v *parquet.Value, n *pnode) (int64, []byte) {
 // scanNested reads one nested column of a row group.
 func (f *parquetFile) scanNested(unit int, p *pnode, w want, n int, yield func(int, *vec) error) error {
 	a := &assembler{cursors: map[int]*leafCursor{}, nodes: map[int]*pnode{}}
-	plan, err := a.plan(p, p.typ, w.dst, w, false)
+	text := w.as && w.dst.kind == kText && p.typ.nested()
+	dst := w.dst
+	if text {
+		dst = settle(p.typ)
+		w = want{name: w.name, dst: dst}
+	}
+	plan, err := a.plan(p, p.typ, dst, w, false)
 	if err != nil {
 		return err
 	}
@@ -392,7 +398,7 @@ func (f *parquetFile) scanNested(unit int, p *pnode, w want, n int, yield func(i
 	for at := 0; at < n; {
 		rows := min(step, n-at)
 		v := &vec{n: rows, valid: make([]bool, rows), offs: make([]uint32, 1, rows+1)}
-		ints := !w.dst.inBytes()
+		ints := !dst.inBytes()
 		if ints {
 			v.i64, v.offs = make([]int64, 0, rows), nil
 		}
@@ -404,10 +410,13 @@ func (f *parquetFile) scanNested(unit int, p *pnode, w want, n int, yield func(i
 				}
 			}
 			cell = a.cell(cell[:0], plan)
-			null, i, b, _ := cutCell(&w.dst, cell)
+			null, i, b, _ := cutCell(&dst, cell)
 			v.valid[r] = !null
 			switch {
 			case null:
+			case text:
+				v.data = appendJSON(v.data, &dst, 0, b)
+				v.offs = append(v.offs, uint32(len(v.data)))
 			case ints:
 				v.i64 = append(v.i64, i)
 			default:

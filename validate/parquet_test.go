@@ -324,6 +324,32 @@ func behind(t *testing.T, a, b Input) Input {
 	return fileSide(t, "behind.parquet", string(append(binary.LittleEndian.AppendUint32(out, uint32(len(footer))), "PAR1"...)))
 }
 
+// TestNestedParquetAsText: a list or struct of Parquet compares as its JSON, as one of Arrow does.
+func TestNestedParquetAsText(t *testing.T) {
+	type row struct {
+		ID int64   `parquet:"id"`
+		V  []int64 `parquet:"v,list"`
+		S  struct {
+			B string  `parquet:"b"`
+			A float64 `parquet:"a"`
+		} `parquet:"s"`
+	}
+	rows := make([]row, 2)
+	rows[0].V, rows[0].S.B = []int64{1, 2}, "x"
+	rows[1].ID, rows[1].S.A = 1, 0.5
+	text := csvSide(t, "id,v,s\n0,\"[1,2]\",\"{\"\"a\"\":0.0,\"\"b\"\":\"\"x\"\"}\"\n1,[],\"{\"\"a\"\":0.5,\"\"b\"\":\"\"y\"\"}\"\n")
+	var o Options
+	for _, s := range []string{"v=as:text", "s=as:text"} {
+		tol, err := ParseTolerance(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Tolerances = append(o.Tolerances, tol)
+	}
+	o.Left, o.Right, o.Key = parquetSide(t, rows), text, key
+	wantRows(t, judge(t, o), Different, Rows{Within: 1, Changed: 1})
+}
+
 // TestManyRowsAnyMemory drives what small tables do not: ranges in memory with an index, ranges on disk, rows that are
 // read back early and late, duplicates on both sides; the truth is known by construction.
 func TestManyRowsAnyMemory(t *testing.T) {
