@@ -18,7 +18,9 @@ type leafCursor struct {
 	flat   *leafPages
 	other  func() (parquet.Pages, error)
 	pages  parquet.Pages
-	skip   int // values of pages, which flat had
+	skip   int   // values of pages, which flat had
+	left   int64 // values that pages still has by the footer
+	fell   any   // what parquet-go said about the page that was left out
 	page   parquet.Page
 	values parquet.ValueReader
 	buf    []parquet.Value
@@ -53,18 +55,22 @@ func (c *leafCursor) peek() (*parquet.Value, bool) {
 			}
 		}
 		if c.page == nil {
-			page, err := c.pages.ReadPage()
+			page, err := c.readPage()
 			if err == io.EOF {
 				return nil, false
 			}
 			if err != nil {
 				panic(err)
 			}
+			if page == nil {
+				continue
+			}
 			c.page, c.values = page, page.Values()
 		}
 		n, err := c.values.ReadValues(c.buf[:cap(c.buf)])
 		c.at, c.n = min(c.skip, n), n
 		c.skip -= c.at
+		c.left -= int64(n)
 		if n == 0 {
 			if err != nil && err != io.EOF {
 				panic(err)
@@ -74,6 +80,21 @@ func (c *leafCursor) peek() (*parquet.Value, bool) {
 		}
 	}
 	return &c.buf[c.at], true
+}
+
+// readPage is that of parquet-go, which falls over a page of version 2 without values: pyarrow leaves one before a
+// chunk's last row. One page may be left out so, when those of the others are all that the footer promises.
+func (c *leafCursor) readPage() (page parquet.Page, err error) {
+	defer func() {
+		if c.fell == nil {
+			c.fell = recover()
+		}
+	}()
+	page, err = c.pages.ReadPage()
+	if err == io.EOF && c.fell != nil && c.left != 0 {
+		panic(c.fell)
+	}
+	return page, err
 }
 
 func (c *leafCursor) close() {
@@ -88,8 +109,8 @@ func (c *leafCursor) close() {
 	}
 }
 
-// leafPages reads the plain and dictionary pages of a nested column with their levels. parquet-go falls over pages of
-// version 2 without values, which pyarrow leaves behind, and takes one value in eight of a run of booleans for the run.
+// leafPages reads the plain and dictionary pages of a nested column with their levels: parquet-go falls over a page
+// without values, and takes one value in eight of a run of booleans for the run.
 type leafPages struct {
 	pages  *flatPages
 	v      *vec // the page's values
@@ -379,7 +400,7 @@ func (f *parquetFile) scanNested(unit int, p *pnode, w want, n int, yield func(i
 	}()
 	for _, l := range plan.leaves {
 		node := a.nodes[l]
-		c := &leafCursor{buf: make([]parquet.Value, 256), other: func() (parquet.Pages, error) {
+		c := &leafCursor{buf: make([]parquet.Value, 256), left: f.file.Metadata().RowGroups[unit].Columns[l].MetaData.NumValues, other: func() (parquet.Pages, error) {
 			if err := f.readable(unit, l); err != nil {
 				return nil, err
 			}

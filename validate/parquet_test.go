@@ -242,13 +242,13 @@ func TestBooleansInRequiredStructs(t *testing.T) {
 	}
 }
 
-// TestPagesWithoutValues: pyarrow ends a nested column in pages of version 2 with one without rows
-// (empty_page.parquet), over which the library falls.
+// TestPagesWithoutValues: pyarrow leaves a page of version 2 without values before a nested column's last row
+// (empty_page.parquet, z in DELTA_BINARY_PACKED), over which the library falls.
 func TestPagesWithoutValues(t *testing.T) {
-	truth := fileSide(t, "truth.ndjson", `{"id":1,"x":["a","b"],"y":null}
-{"id":2,"x":[],"y":[]}
-{"id":3,"x":[null],"y":null}
-{"id":4,"x":null,"y":[]}
+	truth := fileSide(t, "truth.ndjson", `{"id":1,"x":["a","b"],"y":null,"z":[1]}
+{"id":2,"x":[],"y":[],"z":[]}
+{"id":3,"x":[null],"y":null,"z":null}
+{"id":4,"x":null,"y":[],"z":[2,3]}
 `)
 	wantRows(t, judge(t, Options{Left: Input{Path: "testdata/empty_page.parquet"}, Right: truth, Key: key}), Equal, Rows{Equal: 4})
 }
