@@ -341,7 +341,7 @@ func (o *validateOptions) takeFile(checked *pipeline.Checked, opts *validate.Opt
 			add(true, "null_as:'%s'", strings.ReplaceAll(*t.NullAs, "'", "''"))
 		}
 		if t.As != nil {
-			add(true, "as:%s", strings.ReplaceAll(t.As.String(), " ", ""))
+			add(true, "as:%s", asName(*t.As))
 		}
 		add(t.Trim, "trim")
 		add(t.Case, "case")
@@ -357,6 +357,19 @@ func (o *validateOptions) takeFile(checked *pipeline.Checked, opts *validate.Opt
 		opts.Tolerances = append(opts.Tolerances, tol)
 	}
 	return nil
+}
+
+// asName is what the judge calls a type of the pipeline file: by value, so without a length or a precision of times.
+func asName(t schema.Type) string {
+	switch t.Kind {
+	case schema.SmallInt:
+		return "int"
+	case schema.String:
+		return "text"
+	case schema.Timestamp:
+		return "timestamp"
+	}
+	return strings.ReplaceAll(t.String(), " ", "")
 }
 
 // isPipelineFile says whether an argument is a pipeline file and no side.

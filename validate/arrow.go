@@ -114,6 +114,8 @@ func arrowType(dt arrow.DataType, depth int) (typ, error) {
 		return typ{kind: kInterval}, nil
 	case *arrow.DictionaryType:
 		return arrowType(t.ValueType, depth+1)
+	case *arrow.RunEndEncodedType:
+		return arrowType(t.Encoded(), depth+1)
 	case *arrow.MapType:
 		k, err := arrowType(t.KeyType(), depth+1)
 		if err != nil {
@@ -239,32 +241,46 @@ func (f *arrowFile) yieldRecord(ctx context.Context, rec arrow.Record, batch int
 // arrowPath reads a field inside of structs: NULL where any of them is.
 func arrowPath(a arrow.Array, src typ, w want) (*vec, error) {
 	n := a.Len()
-	there := make([]bool, n)
-	for r := range there {
-		there[r] = a.IsValid(r)
+	at := make([]int, n) // where a row's value lies in a, which a dictionary may put elsewhere; -1: NULL
+	for r := range at {
+		at[r] = r
 	}
 	for _, name := range w.path {
-		s, ok := a.(*array.Struct)
-		at := -1
+		field := -1
 		for i := range src.fields {
 			if src.fields[i].name == name {
-				at = i
+				field = i
 			}
 		}
-		if !ok || at < 0 {
+		var inner arrow.Array
+		for r := range at {
+			if field < 0 || at[r] < 0 {
+				continue
+			}
+			x, i := entry(a, at[r])
+			at[r] = -1
+			if s, ok := x.(*array.Struct); ok && s.IsValid(i) {
+				inner, at[r] = s.Field(field), i
+			}
+		}
+		if inner == nil {
 			return nullVec(n), nil
 		}
-		a, src = s.Field(at), src.fields[at].typ
-		for r := range there {
-			there[r] = there[r] && a.IsValid(r)
-		}
+		a, src = inner, src.fields[field].typ
 	}
 	w.path = nil
 	v, err := arrowVec(a, src, w)
 	if err != nil {
 		return v, err
 	}
-	out := &vec{n: n, valid: there, dict: v.dict, i64: v.i64}
+	packed, j := make([]int, v.n), 0
+	for i := range packed {
+		packed[i] = j
+		if !v.isNull(i) {
+			j++
+		}
+	}
+	out := &vec{n: n, valid: make([]bool, n), dict: v.dict, i64: v.i64}
 	if v.offs != nil {
 		out.offs = []uint32{0}
 	}
@@ -274,24 +290,20 @@ func arrowPath(a arrow.Array, src typ, w want) (*vec, error) {
 	if v.dict != nil {
 		out.idx = []int32{}
 	}
-	j := 0
-	for r := range n {
-		if v.isNull(r) {
-			there[r] = false // also where a dictionary has NULL among its entries
+	for r, i := range at {
+		if i < 0 || v.isNull(i) { // also where a dictionary has NULL among its entries
 			continue
 		}
-		if there[r] {
-			switch {
-			case v.dict != nil:
-				out.idx = append(out.idx, v.idx[j])
-			case v.i64 != nil:
-				out.i64 = append(out.i64, v.i64[j])
-			default:
-				out.data = append(out.data, v.bytesAt(j)...)
-				out.offs = append(out.offs, uint32(len(out.data)))
-			}
+		out.valid[r] = true
+		switch j := packed[i]; {
+		case v.dict != nil:
+			out.idx = append(out.idx, v.idx[j])
+		case v.i64 != nil:
+			out.i64 = append(out.i64, v.i64[j])
+		default:
+			out.data = append(out.data, v.bytesAt(j)...)
+			out.offs = append(out.offs, uint32(len(out.data)))
 		}
-		j++
 	}
 	return out, nil
 }
@@ -306,7 +318,7 @@ func arrowVec(a arrow.Array, src typ, w want) (*vec, error) {
 		a = e.Storage()
 	}
 	n := a.Len()
-	if d, ok := a.(*array.Dictionary); ok && d.Dictionary().NullN() == 0 && !src.nested() {
+	if d, ok := a.(*array.Dictionary); ok && d.Dictionary().NullN() == 0 && direct(d.Dictionary()) && !src.nested() {
 		c, err := w.converterFor(src)
 		if err != nil {
 			return nil, err
@@ -389,8 +401,7 @@ func arrowVec(a arrow.Array, src typ, w want) (*vec, error) {
 func arrowLeaves(a arrow.Array, src typ) (*vec, error) {
 	n := a.Len()
 	v := &vec{n: n}
-	inner, _ := a.(*array.Dictionary) // a dictionary may hold NULL among its entries
-	if a.NullN() > 0 || inner != nil {
+	if a.NullN() > 0 || !direct(a) { // NULL may stand among a dictionary's entries
 		v.valid = make([]bool, n)
 	}
 	if src.inBytes() {
@@ -400,13 +411,14 @@ func arrowLeaves(a arrow.Array, src typ) (*vec, error) {
 	}
 	var scratch []byte
 	for r := range n {
-		if a.IsNull(r) || inner != nil && inner.Dictionary().IsNull(inner.GetValueIndex(r)) {
+		x, at := entry(a, r)
+		if x.IsNull(at) {
 			continue
 		}
 		if v.valid != nil {
 			v.valid[r] = true
 		}
-		i, b, err := arrowValue(a, r, &scratch)
+		i, b, err := arrowValue(x, at, &scratch)
 		if err != nil {
 			return nil, err
 		}
@@ -421,6 +433,31 @@ func arrowLeaves(a arrow.Array, src typ) (*vec, error) {
 		}
 	}
 	return v, nil
+}
+
+// direct says whether an array's own bitmap tells where it is NULL.
+func direct(a arrow.Array) bool {
+	id := a.DataType().ID()
+	return id != arrow.DICTIONARY && id != arrow.RUN_END_ENCODED
+}
+
+// entry follows extension types, dictionaries and runs to where row r has its value.
+func entry(a arrow.Array, r int) (arrow.Array, int) {
+	for {
+		switch x := a.(type) {
+		case array.ExtensionArray:
+			a = x.Storage()
+		case *array.Dictionary:
+			if x.IsNull(r) {
+				return a, r
+			}
+			a, r = x.Dictionary(), x.GetValueIndex(r)
+		case *array.RunEndEncoded:
+			a, r = x.Values(), x.GetPhysicalIndex(r)
+		default:
+			return a, r
+		}
+	}
 }
 
 // arrowValue reads one value in raw form.
@@ -514,10 +551,6 @@ func arrowValue(a arrow.Array, r int, scratch *[]byte) (int64, []byte, error) {
 		x := a.Value(r)
 		*scratch = appendInterval((*scratch)[:0], x.Months, x.Days, x.Nanoseconds)
 		return 0, *scratch, nil
-	case *array.Dictionary:
-		return arrowValue(a.Dictionary(), a.GetValueIndex(r), scratch)
-	case array.ExtensionArray:
-		return arrowValue(a.Storage(), r, scratch)
 	}
 	return 0, nil, fmt.Errorf("the type %s is not supported", a.DataType())
 }
@@ -539,17 +572,7 @@ type arrowEncoder struct {
 }
 
 func (e *arrowEncoder) cell(dst []byte, a arrow.Array, r int, src, to *typ) ([]byte, error) {
-	for {
-		if x, ok := a.(array.ExtensionArray); ok {
-			a = x.Storage()
-			continue
-		}
-		if d, ok := a.(*array.Dictionary); ok && !a.IsNull(r) {
-			r, a = d.GetValueIndex(r), d.Dictionary()
-			continue
-		}
-		break
-	}
+	a, r = entry(a, r)
 	if a.IsNull(r) || src.kind == kNull { // an array of type null has no bitmap that says so
 		return appendNull(dst), nil
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net/url"
 	"os"
 	"path"
@@ -382,11 +383,15 @@ func detect(p place, at io.ReaderAt) (format, compression string, err error) {
 	}
 	compression = packed
 	if packed != "" {
-		r, err := decompress(bytes.NewReader(head), packed)
+		// A block comes out as a whole, and may be as long as the file.
+		r, err := decompress(io.NewSectionReader(at, 0, math.MaxInt64), packed)
 		if err == nil {
 			out := make([]byte, 4096)
 			n, _ := io.ReadFull(r, out)
 			head = out[:n]
+			if c, ok := r.(io.Closer); ok {
+				c.Close()
+			}
 		}
 	}
 	byContent := ""

@@ -242,7 +242,13 @@ func (a *assembler) cell(dst []byte, p *part) []byte {
 // scanNested reads one nested column of a row group.
 func (f *parquetFile) scanNested(unit int, p *pnode, w want, n int, yield func(int, *vec) error) error {
 	a := &assembler{cursors: make([]*leafCursor, len(f.file.Metadata().RowGroups[unit].Columns))}
-	plan, err := a.plan(p, p.typ, w.dst, w, false)
+	text := w.as && w.dst.kind == kText && p.typ.nested()
+	dst := w.dst
+	if text {
+		dst = settle(p.typ)
+		w = want{name: w.name, dst: dst}
+	}
+	plan, err := a.plan(p, p.typ, dst, w, false)
 	if err != nil {
 		return err
 	}
@@ -259,7 +265,7 @@ func (f *parquetFile) scanNested(unit int, p *pnode, w want, n int, yield func(i
 	for at := 0; at < n; {
 		rows := min(step, n-at)
 		v := &vec{n: rows, valid: make([]bool, rows), offs: make([]uint32, 1, rows+1)}
-		ints := !w.dst.inBytes()
+		ints := !dst.inBytes()
 		if ints {
 			v.i64, v.offs = make([]int64, 0, rows), nil
 		}
@@ -271,10 +277,13 @@ func (f *parquetFile) scanNested(unit int, p *pnode, w want, n int, yield func(i
 				}
 			}
 			cell = a.cell(cell[:0], plan)
-			null, i, b, _ := cutCell(&w.dst, cell)
+			null, i, b, _ := cutCell(&dst, cell)
 			v.valid[r] = !null
 			switch {
 			case null:
+			case text:
+				v.data = appendJSON(v.data, &dst, 0, b)
+				v.offs = append(v.offs, uint32(len(v.data)))
 			case ints:
 				v.i64 = append(v.i64, i)
 			default:

@@ -451,6 +451,44 @@ func TestKeyOfADictionaryWithNull(t *testing.T) {
 	wantRows(t, res, BrokenKeys, Rows{Equal: 2, NullKeyLeft: 1})
 }
 
+// TestKeyInADictionaryOfStructs: a path leads through a dictionary to its entries.
+func TestKeyInADictionaryOfStructs(t *testing.T) {
+	rows := arrow.StructOf(col("k", arrow.PrimitiveTypes.Int64))
+	entries, _, err := array.FromJSON(memory.DefaultAllocator, rows, strings.NewReader(`[{"k":1},{"k":2}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, _, err := array.FromJSON(memory.DefaultAllocator, arrow.PrimitiveTypes.Int8, strings.NewReader(`[1,null,0]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dict := array.NewDictionaryArray(&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: rows}, index, entries)
+	rec := array.NewRecord(arrow.NewSchema([]arrow.Field{col("s", dict.DataType())}, nil), []arrow.Array{dict}, 3)
+	res := judge(t, Options{Left: recordSide(t, rec), Right: jsonSide(t, `{"s":{"k":1}}`, `{"s":{"k":2}}`), Key: []string{"s.k"}})
+	wantRows(t, res, BrokenKeys, Rows{Equal: 2, NullKeyLeft: 1})
+}
+
+// TestRunsOfArrow: a run-end encoded column is what it encodes, nested values too.
+func TestRunsOfArrow(t *testing.T) {
+	from := func(dt arrow.DataType, json string) arrow.Array {
+		a, _, err := array.FromJSON(memory.DefaultAllocator, dt, strings.NewReader(json))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	ends := from(arrow.PrimitiveTypes.Int32, `[1,3,4]`)
+	x := array.NewRunEndEncodedArray(ends, from(arrow.BinaryTypes.String, `["a",null,"b"]`), 4, 0)
+	s := array.NewRunEndEncodedArray(ends, from(arrow.StructOf(col("k", arrow.PrimitiveTypes.Int64)), `[{"k":1},null,{"k":2}]`), 4, 0)
+	id := from(arrow.PrimitiveTypes.Int64, `[1,2,3,4]`)
+	rec := array.NewRecord(arrow.NewSchema([]arrow.Field{col("id", id.DataType()), col("x", x.DataType()), col("s", s.DataType())}, nil), []arrow.Array{id, x, s}, 4)
+	plain := jsonSide(t, `{"id":1,"x":"a","s":{"k":1}}`, `{"id":2,"x":null,"s":null}`, `{"id":3,"x":null,"s":null}`, `{"id":4,"x":"b","s":{"k":2}}`)
+	wantRows(t, judge(t, Options{Left: recordSide(t, rec), Right: plain, Key: key}), Equal, Rows{Equal: 4})
+	wantRows(t, judge(t, Options{Left: recordSide(t, rec), Right: plain, Key: []string{"s.k", "id"}}), Equal, Rows{Equal: 4})
+	other := jsonSide(t, `{"id":1,"x":"a","s":{"k":1}}`, `{"id":2,"x":null,"s":null}`, `{"id":3,"x":"b","s":null}`, `{"id":4,"x":"b","s":{"k":2}}`)
+	wantRows(t, judge(t, Options{Left: recordSide(t, rec), Right: other, Key: key}), Different, Rows{Equal: 3, Changed: 1})
+}
+
 func TestTrap17NoEarlyStop(t *testing.T) {
 	var l, r strings.Builder
 	l.WriteString("id,v\n")

@@ -234,5 +234,5 @@ var toleranceFields = []field{
 	{name: "case", kind: kindBoolean, fallback: "false", since: since1, example: "case: true", doc: "Upper and lower case are the same."},
 	{name: "unordered", kind: kindBoolean, fallback: "false", since: since1, example: "unordered: true", doc: "A list's order does not count."},
 	{name: "as", kind: kindType, since: since1, example: "as: double", doc: "The type that both sides are compared in."},
-	{name: "ignore", kind: kindBoolean, fallback: "false", since: since1, example: "ignore: true", doc: "The column is not compared. The report lists it as ignored."},
+	{name: "ignore", kind: kindBoolean, fallback: "false", since: since1, example: "ignore: true", doc: "Anything passes. The report counts what differs as within."},
 }
