@@ -41,10 +41,11 @@ type trafficFlags struct {
 func (f *trafficFlags) add(flags *pflag.FlagSet) {
 	flags.IntVar(&f.opts.Impressions, "impressions", 100_000, "impressions, before duplicates")
 	flags.Int64Var(&f.seed, "seed", -1, "what decides everything else (default: another each time; it is printed)")
-	flags.DurationVar(&f.opts.Span, "span", 24*time.Hour, "event time from the first to the last impression")
+	f.opts.Span, f.opts.Disorder = 24*time.Hour, 10*time.Minute
+	flags.Var((*duration)(&f.opts.Span), "span", "event time from the first to the last impression")
 	flags.StringVar(&f.start, "start", "2025-11-03T00:00:00Z", "first event time, RFC 3339")
 	flags.IntVar(&f.opts.Partitions, "partitions", 4, "partitions of each topic")
-	flags.DurationVar(&f.opts.Disorder, "disorder", 10*time.Minute, "disorder of both streams in the pipeline file")
+	flags.Var((*duration)(&f.opts.Disorder), "disorder", "disorder of both streams in the pipeline file")
 	flags.Float64Var(&f.opts.Late, "late", 0.005, "share of rows that come long after their time")
 	flags.Float64Var(&f.opts.Duplicates, "duplicates", 0.01, "share of rows that come again")
 }

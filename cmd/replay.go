@@ -92,7 +92,8 @@ NDJSON and the summary to stderr.`,
 	f.StringVar(&o.until, "until", "", "end: a time, or 'latest' in Kafka (default: the lake's end; in Kafka, until interrupted)")
 	f.BoolVar(&o.final, "final", false, "the input is complete: close every window at its end (always so for the lake)")
 	f.StringVar(&o.checkpoint, "checkpoint", "", "folder or s3:// place for the run's checkpoints (default: none)")
-	f.DurationVar(&o.checkpointEvery, "checkpoint-every", 10*time.Second, "time between checkpoints")
+	o.checkpointEvery = 10 * time.Second
+	f.Var((*duration)(&o.checkpointEvery), "checkpoint-every", "time between checkpoints")
 	f.Int64Var(&o.checkpointRows, "checkpoint-rows", 0, "also make a checkpoint after so many input rows (0: by time alone)")
 	f.IntVar(&o.keep, "keep", 3, "checkpoints to keep")
 	f.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint at --checkpoint, if there is one")

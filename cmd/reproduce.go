@@ -421,7 +421,7 @@ func (r *reproducer) pipelineFile() []byte {
 // explainCase says in the folder what to do with it, and what comes out.
 func (r *reproducer) explainCase() error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# %s\n\nThe %d rows below `streams/` show it:\n\n", r.key, len(r.places))
+	fmt.Fprintf(&b, "# %s\n\nWhat lies below `streams/` shows it, %d of the inputs' rows:\n\n", r.key, len(r.places))
 	for _, p := range r.places {
 		note := ""
 		if late, ok := r.t.blame.late[p]; ok {

@@ -177,11 +177,11 @@ func (t *triangle) text(b *bytes.Buffer, r *triangleResult) {
 	}
 }
 
-// wrap breaks a text at spaces.
+// wrap breaks a text at spaces, but for those that are not to be broken at.
 func wrap(s string, width int) []string {
 	var out []string
 	line := ""
-	for _, word := range strings.Fields(s) {
+	for _, word := range strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '\n' }) {
 		switch {
 		case line == "":
 			line = word

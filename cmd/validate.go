@@ -109,7 +109,7 @@ are a verdict of their own. With a pipeline FILE its validate: section gives key
 	f.StringVar(&o.time, "time", "", "time column: rows later than the other side's latest are pending")
 	f.StringVar(&o.since, "since", "", "earliest time")
 	f.StringVar(&o.until, "until", "", "time before which rows count")
-	f.DurationVar(&o.settle, "settle", 0, "how long before the latest time rows may still change")
+	f.Var((*duration)(&o.settle), "settle", "how long before the latest time rows may still change")
 	f.StringVar(&o.watermark, "watermark", "", "with --time: rows from this time on are pending, instead of those later than the other side's latest; or manifest: what lockstep replay noted in the sides; or checkpoint:PLACE[#STREAM]: where a run's outputs, or a stream, had come at its newest checkpoint")
 	f.StringSliceVar(&o.offsets, "offsets", nil, "rows from these PARTITION:OFFSET on are pending, by _partition and _offset; or manifest: what lockstep capture noted in the sides")
 	f.StringArrayVar(&o.tolerance, "tolerance", nil, "COL=WORD[:X][,WORD..]: abs:0.01 rel:1e-9 ulp:2 decimals:2 within:1s null_as:'' trim case unordered as:double ignore")
@@ -257,6 +257,9 @@ func (o *validateOptions) options() (validate.Options, error) {
 	err := oneOf("--format", o.format, "text", "json", "markdown", "junit", "html", "github")
 	if err != nil {
 		return opts, err
+	}
+	if o.parallelism < 0 || o.examples < 0 {
+		return opts, schema.WithHint(fmt.Errorf("--parallelism %d, --examples %d: one is negative", o.parallelism, o.examples), "leave out --parallelism for all processors; --examples 0 shows none")
 	}
 	if opts.Memory, err = parseBytes(o.memory); err != nil {
 		return opts, schema.WithHint(fmt.Errorf("--memory: %w", err), "write 512MiB or 2GiB")

@@ -537,8 +537,13 @@ func (p *plan) setScope() error {
 	if p.since, err = bound("--since", o.Since); err != nil {
 		return err
 	}
-	p.until, err = bound("--until", o.Until)
-	return err
+	if p.until, err = bound("--until", o.Until); err != nil {
+		return err
+	}
+	if p.since != nil && p.until != nil && !p.since.before(*p.until) {
+		return withHint(fmt.Errorf("no time is from %s on and before %s", o.Since, o.Until), "give a --until that is later than --since")
+	}
+	return nil
 }
 
 // instant is a time of any unit and any year.

@@ -18,9 +18,9 @@ var units = []struct {
 	{"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}, {"ms", time.Millisecond}, {"us", time.Microsecond},
 }
 
-// parseDuration reads 90s, 10m, 1h30m, 1.5h, 2d; 0 needs no unit. Less than a microsecond is refused, as is
+// ParseDuration reads 90s, 10m, 1h30m, 1.5h, 2d; 0 needs no unit. Less than a microsecond is refused, as is
 // what does not fit into 292 years.
-func parseDuration(s string) (time.Duration, error) {
+func ParseDuration(s string) (time.Duration, error) {
 	const hint = "write a number and its unit: 500ms, 30s, 10m, 1h30m, 2d"
 	if s == "0" {
 		return 0, nil

@@ -95,7 +95,7 @@ func (b *builder) duration(v *value, name string) time.Duration {
 	if f := v.get(name); f != nil {
 		return f.duration
 	}
-	d, _ := parseDuration(b.text(v, name)) // a fallback that is a word leaves 0, which the caller expects
+	d, _ := ParseDuration(b.text(v, name)) // a fallback that is a word leaves 0, which the caller expects
 	return d
 }
 

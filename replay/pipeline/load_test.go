@@ -184,16 +184,16 @@ func TestQueryPositions(t *testing.T) {
 
 func TestDurations(t *testing.T) {
 	for text, want := range map[string]time.Duration{"0": 0, "0s": 0, "90s": 90 * time.Second, "1h30m": 90 * time.Minute, "1.5h": 90 * time.Minute, "2d": 48 * time.Hour, "5us": 5 * time.Microsecond, "1d12h": 36 * time.Hour} {
-		got, err := parseDuration(text)
+		got, err := ParseDuration(text)
 		if err != nil || got != want {
 			t.Errorf("%s: %v, %v", text, got, err)
 		}
-		if again, err := parseDuration(formatDuration(got)); err != nil || again != got {
+		if again, err := ParseDuration(formatDuration(got)); err != nil || again != got {
 			t.Errorf("%s: written as %s", text, formatDuration(got))
 		}
 	}
 	for _, text := range []string{"", "s", "1", "1x", "1m1h", "1h1h", "-1s", "1ns", "1e3s", "999999999d", "1 h", "..5s"} {
-		if d, err := parseDuration(text); err == nil || schema.Hint(err) == "" {
+		if d, err := ParseDuration(text); err == nil || schema.Hint(err) == "" {
 			t.Errorf("%q: %v, %v", text, d, err)
 		}
 	}

@@ -148,7 +148,7 @@ func (d *decoder) check(f *field, v *value, n ast.Node) (hint, message string) {
 				return "", ""
 			}
 		}
-		dur, err := parseDuration(trimmed)
+		dur, err := ParseDuration(trimmed)
 		if err != nil {
 			hint := schema.Hint(err)
 			if len(f.choices) > 0 {
