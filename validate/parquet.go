@@ -493,11 +493,10 @@ func (f *parquetFile) scanFlat(unit int, p *pnode, w want, n int, keep *lease, y
 
 // pageBuffer is memory that pages share, one after the other; with mem, each page gets its own.
 type pageBuffer struct {
-	mem   *lease
-	valid []bool
-	i64   []int64
-	offs  []uint32
-	data  []byte
+	mem  *lease
+	i64  []int64
+	offs []uint32
+	data []byte
 }
 
 func (b *pageBuffer) ints(n int) []int64 {

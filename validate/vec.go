@@ -3,7 +3,6 @@ package validate
 import (
 	"encoding/binary"
 	"math/bits"
-	"slices"
 	"unsafe"
 
 	"github.com/zeebo/xxh3"
@@ -60,14 +59,6 @@ func (v *vec) slice(out *vec, from, to, packed int) int {
 		out.offs = v.offs[packed : end+1]
 	}
 	return end
-}
-
-// clone is v in memory of its own, but for the dictionary.
-func (v *vec) clone() *vec {
-	out := *v
-	out.valid, out.i64, out.data = slices.Clone(v.valid), slices.Clone(v.i64), slices.Clone(v.data)
-	out.offs, out.idx = slices.Clone(v.offs), slices.Clone(v.idx)
-	return &out
 }
 
 // isNull says whether row r is NULL.
