@@ -210,6 +210,13 @@ func appendJSON(dst []byte, t *typ, i int64, b []byte) []byte {
 
 // appendQuoted writes a text as JSON, with < and & as they are.
 func appendQuoted(dst []byte, s string) []byte {
+	plain := true
+	for i := range len(s) {
+		plain = plain && s[i] >= ' ' && s[i] < 0x7f && s[i] != '"' && s[i] != '\\'
+	}
+	if plain {
+		return append(append(append(dst, '"'), s...), '"')
+	}
 	b := bytes.NewBuffer(dst)
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
