@@ -122,8 +122,8 @@ func pageExampleOf(e *Example) pageExample {
 			cell.Cause = "within tolerance"
 		}
 		l, r := visible(c.left), visible(c.right)
-		if string(c.Left) == "null" || string(c.Right) == "null" {
-			cell.Left, cell.Right = [3]string{1: clipText(l, pageText)}, [3]string{1: clipText(r, pageText)}
+		if string(c.Left) == "null" || string(c.Right) == "null" || l == "" || r == "" {
+			cell.Left, cell.Right = [3]string{1: clipText(quoteEmpty(l), pageText)}, [3]string{1: clipText(quoteEmpty(r), pageText)}
 		} else {
 			cell.Left, cell.Right = cutDifference(l, r)
 		}

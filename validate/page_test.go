@@ -229,3 +229,14 @@ func TestKeysAsTheyAre(t *testing.T) {
 		t.Errorf("the key is %s", got)
 	}
 }
+
+// TestEmptyTextOnThePage: an example of NULL against an empty text shows both.
+func TestEmptyTextOnThePage(t *testing.T) {
+	for _, x := range [][4]string{{"null", `""`, "NULL", "''"}, {`""`, `"x"`, "''", "x"}, {`" "`, "null", "' '", "NULL"}} {
+		res := judge(t, Options{Left: jsonSide(t, `{"id":1,"v":`+x[0]+`}`, `{"id":2,"v":"y"}`), Right: jsonSide(t, `{"id":1,"v":`+x[1]+`}`, `{"id":2,"v":"y"}`), Key: key})
+		cell := pageExampleOf(&res.Examples[0]).Cells[0]
+		if got := [2]string{strings.Join(cell.Left[:], ""), strings.Join(cell.Right[:], "")}; got != [2]string{x[2], x[3]} {
+			t.Errorf("%s and %s are %q", x[0], x[1], got)
+		}
+	}
+}

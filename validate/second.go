@@ -37,7 +37,7 @@ func (r *run) small() bool { return r.inScope[0]+r.inScope[1] < 200_000 }
 func (r *run) suspects(all bool) []int {
 	var out []int
 	_, clock := r.clock()
-	timeless := r.marks[0].any() && r.marks[1].any()
+	timeless := !all && r.marks[0].any() && r.marks[1].any() // in the first pass, marks are being set
 	for i := range r.cols {
 		h := newHasher(i, len(r.cols), &r.cols[i].common, pass1Salt)
 		if all || i == clock && timeless || uint64(r.match.sketch)<<sketchAt&h.mask != 0 {

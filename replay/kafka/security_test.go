@@ -42,7 +42,7 @@ func TestSASL(t *testing.T) {
 		{Mechanism: ScramSHA512, User: "cid", Password: password},
 	} {
 		use := func(a SASLOptions) func(*SourceOptions) {
-			return func(o *SourceOptions) { o.Client.SASL = &a; o.Client.StartTimeout = time.Second }
+			return func(o *SourceOptions) { o.Client.SASL = &a; o.Client.StartTimeout = 3 * time.Second }
 		}
 		if r := c.readAll(t, "t", use(auth)); !r.ended[0] {
 			t.Fatal(auth.Mechanism)
@@ -57,7 +57,7 @@ func TestSASL(t *testing.T) {
 			t.Fatalf("%s: the password shows in %s", auth.Mechanism, all)
 		}
 	}
-	_, err = c.trySource(t, "t", func(o *SourceOptions) { o.Client.StartTimeout = time.Second })
+	_, err = c.trySource(t, "t", func(o *SourceOptions) { o.Client.StartTimeout = 3 * time.Second })
 	if err == nil || !strings.Contains(schema.Hint(err), "SASL") {
 		t.Fatal(err, schema.Hint(err))
 	}
