@@ -125,10 +125,10 @@ func (s *suspect) hear(l, r []byte) {
 	case kFloat, kInt, kDecimal, kNumber:
 		s.numbers(l, li, lb, ri, rb)
 	case kTimestamp, kDate, kTime:
-		if d, ok := zoneApart(s.c, li, lb, ri, rb); ok && plausibleZone(d) {
+		times := [2]*big.Int{nanosOf(s.c, li, lb), nanosOf(s.c, ri, rb)}
+		if d, ok := zoneApart(s.c, times); ok && plausibleZone(d) {
 			s.countValue(suspicion{cause: causeZone, n: d}, l)
 		}
-		times := [2]*big.Int{nanosOf(s.c, li, lb), nanosOf(s.c, ri, rb)}
 		for side := range int8(2) {
 			for _, smaller := range []int64{1e3, 1e6, 1e9} {
 				if s.c.kind == kTimestamp && fitsUnit("taken", times[side], times[1-side], smaller) {
@@ -374,8 +374,8 @@ func fitsUnit(how string, coarse, fine *big.Int, per int64) bool {
 }
 
 // zoneApart is right less left; of times of day the shorter way round the clock.
-func zoneApart(c *typ, li int64, lb []byte, ri int64, rb []byte) (int64, bool) {
-	d := new(big.Int).Sub(nanosOf(c, ri, rb), nanosOf(c, li, lb))
+func zoneApart(c *typ, times [2]*big.Int) (int64, bool) {
+	d := new(big.Int).Sub(times[1], times[0])
 	if !d.IsInt64() {
 		return 0, false
 	}
@@ -498,11 +498,12 @@ func (s *suspect) fits(x suspicion, l, r []byte) bool {
 			coarse, fine = fine, coarse
 		}
 		return fitsDecimals(x.cause, coarse, fine, int(x.n))
-	case causeZone:
-		d, ok := zoneApart(s.c, li, lb, ri, rb)
-		return ok && d == x.n
-	case causeUnit:
+	case causeZone, causeUnit:
 		times := [2]*big.Int{nanosOf(s.c, li, lb), nanosOf(s.c, ri, rb)}
+		if x.cause == causeZone {
+			d, ok := zoneApart(s.c, times)
+			return ok && d == x.n
+		}
 		return fitsUnit(x.param, times[x.side], times[1-x.side], x.n)
 	case causeText:
 		for _, w := range textWays {

@@ -491,38 +491,10 @@ func (f *parquetFile) scanFlat(unit int, p *pnode, w want, n int, keep *lease, y
 	return err
 }
 
-// pageBuffer is memory that pages share, one after the other; with mem, each page gets its own.
-type pageBuffer struct {
-	mem  *lease
-	i64  []int64
-	offs []uint32
-	data []byte
-}
-
-func (b *pageBuffer) ints(n int) []int64 {
-	if b.mem != nil {
-		return leased[int64](b.mem, n)
-	}
-	if cap(b.i64) < n {
-		b.i64 = make([]int64, n)
-	}
-	return b.i64[:n]
-}
-
-func (b *pageBuffer) offsets(n int) []uint32 {
-	if b.mem != nil {
-		return leased[uint32](b.mem, n)
-	}
-	if cap(b.offs) < n {
-		b.offs = make([]uint32, n)
-	}
-	return b.offs[:n]
-}
-
 const julianEpoch = 2440588
 
 // fillVec reads present values in the file's physical form into the raw form of the column's type.
-func fillVec(v *vec, buf *pageBuffer, data *parquetValues, p *pnode, present int) error {
+func fillVec(v *vec, mem *lease, data *parquetValues, p *pnode, present int) error {
 	short := func(have int) error {
 		return fmt.Errorf("a page has %d values where %d are due", have, present)
 	}
@@ -532,7 +504,7 @@ func fillVec(v *vec, buf *pageBuffer, data *parquetValues, p *pnode, present int
 		if len(bits)*8 < present {
 			return short(len(bits) * 8)
 		}
-		v.i64 = buf.ints(present)
+		v.i64 = leased[int64](mem, present)
 		for j := range v.i64 {
 			v.i64[j] = int64(bits[j>>3] >> (j & 7) & 1)
 		}
@@ -541,7 +513,7 @@ func fillVec(v *vec, buf *pageBuffer, data *parquetValues, p *pnode, present int
 		if len(in) < present {
 			return short(len(in))
 		}
-		v.i64 = buf.ints(present)
+		v.i64 = leased[int64](mem, present)
 		if p.typ.kind == kInt && p.typ.unsigned {
 			for j, x := range in[:present] {
 				v.i64[j] = int64(uint32(x))
@@ -565,7 +537,7 @@ func fillVec(v *vec, buf *pageBuffer, data *parquetValues, p *pnode, present int
 		if len(in) < present {
 			return short(len(in))
 		}
-		v.data, v.offs = buf.data[:0], append(buf.offs[:0], 0)
+		v.offs = append(v.offs, 0)
 		for _, x := range in[:present] {
 			ns := int64(uint64(x[0]) | uint64(x[1])<<32)
 			sec := (int64(int32(x[2])) - julianEpoch) * 86400
@@ -574,13 +546,12 @@ func fillVec(v *vec, buf *pageBuffer, data *parquetValues, p *pnode, present int
 			v.data = binary.BigEndian.AppendUint32(v.data, uint32(ns-floorDiv(ns, 1e9)*1e9))
 			v.offs = append(v.offs, uint32(len(v.data)))
 		}
-		buf.data, buf.offs = v.data, v.offs
 	case format.Float:
 		in := data.Float()
 		if len(in) < present {
 			return short(len(in))
 		}
-		v.i64 = buf.ints(present)
+		v.i64 = leased[int64](mem, present)
 		for j, x := range in[:present] {
 			v.i64[j] = floatBits(float64(x))
 		}
@@ -609,17 +580,17 @@ func fillVec(v *vec, buf *pageBuffer, data *parquetValues, p *pnode, present int
 			}
 		}
 		v.offs = v.offs[:present+1]
-		return v.narrowDecimals(buf, p, present)
+		return v.narrowDecimals(mem, p, present)
 	case format.FixedLenByteArray:
 		raw, size := data.FixedLenByteArray()
 		if size <= 0 || len(raw)/size < present || len(raw) > math.MaxUint32 {
 			return short(len(raw) / max(size, 1))
 		}
-		v.data, v.offs = raw, buf.offsets(present+1)
+		v.data, v.offs = raw, leased[uint32](mem, present+1)
 		for j := range v.offs {
 			v.offs[j] = uint32(j * size)
 		}
-		return v.narrowDecimals(buf, p, present)
+		return v.narrowDecimals(mem, p, present)
 	default:
 		return fmt.Errorf("unknown physical type %v", p.elem.Type.V)
 	}
@@ -627,7 +598,7 @@ func fillVec(v *vec, buf *pageBuffer, data *parquetValues, p *pnode, present int
 }
 
 // narrowDecimals turns bytes into the raw form of types that are not bytes.
-func (v *vec) narrowDecimals(buf *pageBuffer, p *pnode, present int) error {
+func (v *vec) narrowDecimals(mem *lease, p *pnode, present int) error {
 	switch {
 	case p.typ.kind == kInterval:
 		out := make([]byte, 0, present*16)
@@ -643,7 +614,7 @@ func (v *vec) narrowDecimals(buf *pageBuffer, p *pnode, present int) error {
 		}
 		v.data, v.offs, v.gap = out, offs, 0
 	case p.typ.kind == kFloat:
-		out := buf.ints(present)
+		out := leased[int64](mem, present)
 		for j := range out {
 			b := v.bytesAt(j)
 			if len(b) != 2 {
@@ -653,7 +624,7 @@ func (v *vec) narrowDecimals(buf *pageBuffer, p *pnode, present int) error {
 		}
 		v.i64, v.data, v.offs = out, nil, nil
 	case p.typ.kind == kDecimal && p.typ.prec <= 18:
-		out := buf.ints(present)
+		out := leased[int64](mem, present)
 		for j := range out {
 			i, ok := narrow(v.bytesAt(j))
 			if !ok {

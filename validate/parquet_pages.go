@@ -20,7 +20,7 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// flatPages reads the pages of a column chunk without nesting, straight from the file's bytes: values stay where
+// flatPages reads the pages of a column chunk, of a nested column with their levels, straight from the file's bytes: values stay where
 // decompression put them. Plain and dictionary pages and runs of booleans, which are nearly all there are, it takes
 // apart itself; parquet-go decodes the other encodings.
 type flatPages struct {
@@ -287,7 +287,7 @@ func (f *flatPages) dictionary(h *format.PageHeader, stored []byte) error {
 	}
 	page = append([]byte(nil), page...)
 	v := &vec{n: int(d.NumValues)}
-	if err := f.plain(v, &pageBuffer{}, page, v.n); err != nil {
+	if err := f.plain(v, nil, page, v.n); err != nil {
 		return err
 	}
 	f.dict = v
@@ -318,7 +318,7 @@ func (f *flatPages) values(rows int, rep, def, page []byte, enc format.Encoding)
 		if f.node.elem.Type.V == format.Boolean {
 			return v, f.booleans(v, page, present)
 		}
-		return v, f.plain(v, &pageBuffer{mem: &f.mem}, page, present)
+		return v, f.plain(v, &f.mem, page, present)
 	case format.RLE:
 		if f.node.elem.Type.V != format.Boolean {
 			break
@@ -394,21 +394,13 @@ func (f *flatPages) encoded(v *vec, enc format.Encoding, page []byte, present in
 	var err error
 	switch f.node.elem.Type.V {
 	case format.Int32:
-		var x []int32
-		x, err = e.DecodeInt32(nil, page)
-		data = encoding.Int32Values(x)
+		data, err = decoded(e.DecodeInt32, encoding.Int32Values, page)
 	case format.Int64:
-		var x []int64
-		x, err = e.DecodeInt64(nil, page)
-		data = encoding.Int64Values(x)
+		data, err = decoded(e.DecodeInt64, encoding.Int64Values, page)
 	case format.Float:
-		var x []float32
-		x, err = e.DecodeFloat(nil, page)
-		data = encoding.FloatValues(x)
+		data, err = decoded(e.DecodeFloat, encoding.FloatValues, page)
 	case format.Double:
-		var x []float64
-		x, err = e.DecodeDouble(nil, page)
-		data = encoding.DoubleValues(x)
+		data, err = decoded(e.DecodeDouble, encoding.DoubleValues, page)
 	case format.FixedLenByteArray:
 		var x []byte
 		x, err = e.DecodeFixedLenByteArray(nil, page, size)
@@ -424,7 +416,12 @@ func (f *flatPages) encoded(v *vec, enc format.Encoding, page []byte, present in
 	if err != nil {
 		return err
 	}
-	return fillVec(v, &pageBuffer{mem: &f.mem}, &data, f.node, present)
+	return fillVec(v, &f.mem, &data, f.node, present)
+}
+
+func decoded[T any](decode func([]T, []byte) ([]T, error), values func([]T) parquetValues, page []byte) (parquetValues, error) {
+	x, err := decode(nil, page)
+	return values(x), err
 }
 
 // most is the highest index, four at a time as none waits for another.
@@ -501,39 +498,14 @@ func (f *flatPages) levels(dst, src []byte, rows int, most, same byte) ([]byte, 
 	if len(src) == 0 || most == 0 {
 		return append(dst, bytes.Repeat([]byte{same}, rows)...), nil
 	}
-	width := uint(bits.Len8(most))
-	for len(dst) < rows {
-		u, k := binary.Uvarint(src)
-		if k <= 0 || k == len(src) {
-			return dst, fmt.Errorf("a page has %d levels for %d values", len(dst), rows)
+	idx, err := f.hybrid(src, rows, uint(bits.Len8(most)))
+	for _, x := range idx {
+		if uint32(x) > uint32(most) {
+			return dst, fmt.Errorf("a level is %d where %d is the highest", x, most)
 		}
-		src = src[k:]
-		count := u >> 1
-		if u&1 == 0 {
-			if src[0] > most {
-				return dst, fmt.Errorf("a level is %d where %d is the highest", src[0], most)
-			}
-			for range min(count, uint64(rows-len(dst))) {
-				dst = append(dst, src[0])
-			}
-			src = src[1:]
-			continue
-		}
-		run := src[:min(min(count, uint64(len(src)))*uint64(width), uint64(len(src)))]
-		for bit := uint(0); bit+width <= uint(len(run))*8 && len(dst) < rows; bit += width {
-			word := uint(run[bit>>3])
-			if int(bit>>3)+1 < len(run) {
-				word |= uint(run[bit>>3+1]) << 8
-			}
-			x := byte(word >> (bit & 7) & (1<<width - 1))
-			if x > most {
-				return dst, fmt.Errorf("a level is %d where %d is the highest", x, most)
-			}
-			dst = append(dst, x)
-		}
-		src = src[len(run):]
+		dst = append(dst, byte(x))
 	}
-	return dst, nil
+	return dst, err
 }
 
 // indexes reads n places in the dictionary.
@@ -632,7 +604,7 @@ func (f *flatPages) falseAndTrue() *vec {
 }
 
 // plain reads values that lie one after the other.
-func (f *flatPages) plain(v *vec, buf *pageBuffer, page []byte, present int) error {
+func (f *flatPages) plain(v *vec, mem *lease, page []byte, present int) error {
 	var data parquetValues
 	switch f.node.elem.Type.V {
 	case format.Boolean:
@@ -654,7 +626,7 @@ func (f *flatPages) plain(v *vec, buf *pageBuffer, page []byte, present int) err
 		}
 		data = encoding.FixedLenByteArrayValues(page[:len(page)/size*size], size)
 	case format.ByteArray:
-		offs := buf.offsets(present + 1)
+		offs := leased[uint32](mem, present+1)
 		at, last := uint64(4), uint64(0)
 		offs[0] = 4
 		for j := range offs[1:] {
@@ -674,9 +646,9 @@ func (f *flatPages) plain(v *vec, buf *pageBuffer, page []byte, present int) err
 			return fmt.Errorf("a value lies beyond the end of its page")
 		}
 		v.data, v.offs, v.gap = page, offs, 4
-		return v.narrowDecimals(buf, f.node, present)
+		return v.narrowDecimals(mem, f.node, present)
 	default:
 		return fmt.Errorf("its physical type %s is not known", f.node.elem.Type.V)
 	}
-	return fillVec(v, buf, &data, f.node, present)
+	return fillVec(v, mem, &data, f.node, present)
 }

@@ -48,10 +48,13 @@ func (l *lease) release() {
 	l.got = l.got[:0]
 }
 
-// leased returns n values of any content.
+// leased returns n values of any content; without a lease, in memory of their own.
 func leased[T int64 | int32 | uint32 | bool](l *lease, n int) []T {
 	if n == 0 {
 		return []T{}
+	}
+	if l == nil {
+		return make([]T, n)
 	}
 	var t T
 	b := l.bytes(n * int(unsafe.Sizeof(t)))
